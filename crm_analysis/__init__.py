@@ -1,0 +1,14 @@
+"""Customer analysis: from the exports of a company's orders to the month's reports and lists of customers to act on.
+
+The way of the data, one room after the other; a room imports only rooms to its left::
+
+    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < charts < methods < report
+
+``sources``    files as text, exactly as written, with file and line
+``cleaning``   text to typed tables; one named rule per function; every row has one fate
+``warehouse``  the customer database of a source: Parquet tables and their ledger
+``customers``  orders to one row per customer as of a day
+``methods``    one analytical method each: lazy tables in, small frames out
+``charts``     frame to Axes
+``report``     the notebook's voice; notebooks run, rendered, audited and published
+"""

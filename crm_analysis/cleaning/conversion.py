@@ -1,0 +1,171 @@
+"""Text → typed columns. Each function takes a table of text and gives the typed columns and, where a text cannot be read,
+the reason; a value is never guessed and never rounded."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import reduce
+
+import narwhals as nw
+
+from crm_analysis import engine
+from crm_analysis.engine import Table
+from crm_analysis.schema import Column
+from crm_analysis.sources.contract import ColumnSource, Contract, Format
+
+# Blanks of every script, the no-break space, zero-width characters and the byte-order mark.
+BLANKS = (
+    " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
+    "\u202f\u205f\u2060\u3000\ufeff"
+)
+NO_ID = ("", "NULL", "null", "NaN", "nan")
+ISO = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
+# A file's total may need more digits than any of its lines.
+PRECISION = 18
+
+
+@dataclass(frozen=True)
+class Target:
+    """A column to be read: its schema, where it comes from, whether each row must have it."""
+
+    name: str
+    column: Column
+    source: ColumnSource
+    is_required: bool
+
+
+def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
+    """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``reason``: the first
+    target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own."""
+    table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
+    by_type: dict[str, list[Target]] = {}
+    for target in targets:
+        by_type.setdefault(target.column.type, []).append(target)
+    table = _read_texts(table, by_type.get("id", []) + by_type.get("text", []))
+    table = _read_numbers(table, by_type.get("money", []), contract.decimals, contract.max_amount, written)
+    table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
+    table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
+    reasons = [nw.col(f"reason:{target.name}") for target in targets]
+    return table.with_columns(reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
+
+
+def _joined(target: Target) -> nw.Expr:
+    parts = [nw.col(name) for name in target.source.names]
+    return parts[0] if len(parts) == 1 else nw.concat_str(parts, separator=" ")
+
+
+def _reason(code: str, target: Target, where: nw.Expr) -> nw.Expr:
+    return nw.when(where).then(nw.lit(f"{code} {target.name}"))
+
+
+def _read_texts(table: Table, targets: list[Target]) -> Table:
+    """Ids and texts: blanks around them and the contract's prefix and suffix go; an id written as a missing one is none."""
+    if not targets:
+        return table
+    cleaned, missing = {}, {}
+    for target in targets:
+        text = nw.col(target.name).str.strip_chars(BLANKS)
+        if target.source.strip_suffix:
+            text = text.str.replace_all(re.escape(target.source.strip_suffix) + "$", "")
+        if target.source.strip_prefix:
+            text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
+        no_value = NO_ID if target.column.type == "id" else ("",)
+        cleaned[f"clean:{target.name}"] = text
+        missing[target.name] = no_value
+    table = table.with_columns(**cleaned)
+    return table.with_columns(
+        **{
+            f"repaired:{target.name}": nw.col(target.name).str.strip_chars(BLANKS) != nw.col(target.name)
+            for target in targets
+        },
+        **{
+            target.name: nw.when(~nw.col(f"clean:{target.name}").is_in(missing[target.name])).then(
+                nw.col(f"clean:{target.name}")
+            )
+            for target in targets
+        },
+        **{
+            f"reason:{target.name}": _reason(
+                "E-ID-1",
+                target,
+                nw.col(f"clean:{target.name}").is_in(missing[target.name]) if target.is_required else nw.lit(False),
+            )
+            for target in targets
+        },
+    ).drop(list(cleaned))
+
+
+def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int, written: Format) -> Table:
+    """Plain decimal numbers in the contract's marks. A grouping mark must stand between groups of three digits; more
+    decimals than ``scale`` are refused, not rounded, unless they are zeros."""
+    if not targets:
+        return table
+    whole = r"\d+"
+    if written.thousands:
+        mark = re.escape(written.thousands)
+        whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
+    point = re.escape(written.decimal)
+    number = rf"^[+-]?{whole}(?:{point}\d+)?$"
+    exact = rf"^[+-]?{whole}(?:{point}\d{{0,{scale}}}0*)?$"
+
+    def plain(text: nw.Expr) -> nw.Expr:
+        if written.thousands:
+            text = text.str.replace_all(written.thousands, "", literal=True)
+        return text if written.decimal == "." else text.str.replace_all(written.decimal, ".", literal=True)
+
+    table = table.with_columns(
+        **{f"text:{target.name}": nw.col(target.name).str.strip_chars(BLANKS) for target in targets}
+    )
+    table = table.with_columns(
+        **{
+            target.name: nw.when(nw.col(f"text:{target.name}").str.contains(exact)).then(
+                plain(nw.col(f"text:{target.name}"))
+            )
+            for target in targets
+        }
+    )
+    table = engine.parse_decimals(table, {target.name: (PRECISION, scale) for target in targets})
+    reasons = {}
+    for target in targets:
+        text, value = nw.col(f"text:{target.name}"), nw.col(target.name)
+        is_empty = text == ""
+        unread = value.is_null() if target.is_required else value.is_null() & ~is_empty
+        too_large = (value > maximum) | (value < -maximum)
+        reasons[f"reason:{target.name}"] = nw.coalesce(
+            _reason("E-NUM-3", target, too_large),
+            _reason("E-NUM-2", target, unread & text.str.contains(number) & ~text.str.contains(exact)),
+            _reason("E-NUM-3", target, unread & text.str.contains(exact)),
+            _reason("E-NUM-1", target, unread),
+        )
+    return table.with_columns(**reasons).drop([f"text:{target.name}" for target in targets])
+
+
+def _read_moments(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
+    """Days and moments by the contract's formats, in its time zone; a day outside ``valid_dates`` is a typing error."""
+    if not targets:
+        return table
+    formats = {}
+    for target in targets:
+        wanted = (written.date, written.datetime) if target.column.type == "date" else (written.datetime, written.date)
+        first = next((one for one in wanted if one), None)
+        formats[target.name] = [*([first] if first else []), *(() if is_text else ISO)]
+    table = table.with_columns(
+        **{target.name: nw.col(target.name).str.strip_chars(BLANKS) for target in targets},
+    ).with_columns(**{f"is_empty:{target.name}": nw.col(target.name) == "" for target in targets})
+    table = engine.parse_moments(table, formats, contract.time_zone)
+    first_day, last_day = contract.valid_dates.from_, contract.valid_dates.to
+    reasons = {}
+    for target in targets:
+        value = nw.col(target.name).cast(nw.Date)
+        unread = value.is_null() if target.is_required else value.is_null() & ~nw.col(f"is_empty:{target.name}")
+        reasons[f"reason:{target.name}"] = nw.coalesce(
+            _reason("E-DATE-1", target, unread),
+            _reason("E-DATE-3", target, (value < nw.lit(first_day)) | (value > nw.lit(last_day))),
+        )
+    days = {target.name: nw.col(target.name).cast(nw.Date) for target in targets if target.column.type == "date"}
+    return table.with_columns(**reasons, **days).drop([f"is_empty:{target.name}" for target in targets])
+
+
+def any_of(conditions: list[nw.Expr]) -> nw.Expr:
+    return reduce(lambda left, right: left | right, conditions, nw.lit(False))

@@ -1,0 +1,133 @@
+"""The ledger: rows and money of every file by what became of them, and the proof that nothing was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+import narwhals as nw
+import pandas as pd
+
+from crm_analysis import engine
+from crm_analysis.cleaning.rules import FILE_STEP, POSITION
+from crm_analysis.engine import Table
+from crm_analysis.errors import InputError, IntegrityError, row_list
+from crm_analysis.schema import COMPLETENESS, LEDGER
+from crm_analysis.sources.records import Records
+
+MAX_LEDGER_ROWS = 1_000_000
+# Bad rows beyond these shares stop the run: a report on what is left would mislead.
+MAX_REJECTED_ROWS_SHARE, MAX_REJECTED_MONEY_SHARE = 0.05, 0.02
+WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
+
+
+def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
+    """The ledger (schema.LEDGER) of the settled rows of one table."""
+    columns = rows.collect_schema().names()
+    month = nw.col("ordered_at").dt.to_string("%Y-%m") if "ordered_at" in columns else nw.lit(None).cast(nw.String)
+    amount = nw.col("line_amount") if "line_amount" in columns else nw.lit(0)
+    groups = rows.with_columns(
+        file_number=nw.col(POSITION) // FILE_STEP,
+        kind=nw.col("kind") if "kind" in columns else nw.lit(None).cast(nw.String),
+        has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
+        ordered_month=month,
+        amount=amount,
+    )
+    by = ["file_number", "fate", "why", "kind", "has_customer", "ordered_month"]
+    summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("amount").sum().alias("line_amount"))
+    frame = engine.collect(summed, MAX_LEDGER_ROWS)
+    frame["table"] = name
+    frame["file"] = [files[int(number)] for number in frame["file_number"]]
+    frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    return LEDGER.frame(frame.rename(columns={"why": "reason"}))
+
+
+def broken_fates(name: str, file: str, records: Records) -> pd.DataFrame:
+    """The ledger of the records that have not the header's number of cells."""
+    fates = pd.Series([one.reason for one in records.broken], dtype=object).value_counts()
+    rows = []
+    for code, n in fates.items():
+        fate, reason = ("blank", None) if code == "blank" else ("rejected", code)
+        rows.append((name, file, fate, reason, None, False, None, n, Decimal(0)))
+    return pd.DataFrame(rows, columns=list(LEDGER.columns))
+
+
+def prove(ledger: pd.DataFrame, n_records: dict[str, int]) -> None:
+    """Every record of every file of a table has exactly one fate. Raises IntegrityError E-LED-1."""
+    for file, n in n_records.items():
+        found = int(ledger.loc[ledger["file"] == file, "n_rows"].sum())
+        if found != n:
+            raise IntegrityError("E-LED-1", f"{n} records were read but {found} have a fate: report this", file=file)
+
+
+def shares_rejected(ledger: pd.DataFrame) -> tuple[float, float]:
+    """The share of rows, and of money, that was rejected among what should have been used."""
+    rejected = ledger[ledger["fate"] == "rejected"]
+    in_question = ledger[ledger["fate"].isin(["used", "rejected"])]
+    n, money = in_question["n_rows"].sum(), in_question["line_amount"].abs().sum()
+    return (
+        float(rejected["n_rows"].sum() / n) if n else 0.0,
+        float(rejected["line_amount"].abs().sum() / money) if money else 0.0,
+    )
+
+
+def too_many_rejects(ledger: pd.DataFrame) -> bool:
+    """Whether more rows or money of the table were rejected than a report can bear."""
+    row_share, money_share = shares_rejected(ledger)
+    return row_share > MAX_REJECTED_ROWS_SHARE or money_share > MAX_REJECTED_MONEY_SHARE
+
+
+def rejects_error(ledger: pd.DataFrame, rejects: pd.DataFrame) -> InputError:
+    """What to say of a table with too many rejects: the commonest reason, where, and what to do."""
+    row_share, money_share = shares_rejected(ledger)
+    rejected = ledger[ledger["fate"] == "rejected"]
+    top = rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
+    code, _, column = top.partition(" ")
+    bad = rejects[rejects["reason"] == top]
+    file = bad["file"].iloc[0]
+    n = int(rejected.loc[(rejected["reason"] == top) & (rejected["file"] == file), "n_rows"].sum())
+    return InputError(
+        code,
+        f"{explain(top)}; {row_share:.1%} of the rows and {money_share:.1%} of the money of the table"
+        f" {ledger['table'].iloc[0]} would be lost: mend the contract or the file",
+        file=file,
+        column=column or None,
+        rows=row_list(bad.loc[bad["file"] == file, "line"], n),
+    )
+
+
+_EXPLAIN = {
+    "E-ROW-1": "rows have more cells than the header",
+    "E-ROW-3": "rows have fewer cells than the header",
+    "E-ID-1": "the id is empty",
+    "E-NUM-1": "the text is not a number in the contract's decimal and thousands marks",
+    "E-NUM-2": "the number has more decimals than money_decimals or quantity_decimals",
+    "E-NUM-3": "the number is larger than max_amount",
+    "E-NUM-5": "the amount is negative and nothing marks a return: write returns, or negatives: return",
+    "E-DATE-1": "the text is not a date in the contract's format",
+    "E-DATE-3": "the date is outside valid_dates",
+}
+
+
+def explain(reason: str) -> str:
+    """A reason such as ``E-NUM-1 quantity`` in words."""
+    return _EXPLAIN.get(reason.partition(" ")[0], reason)
+
+
+def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
+    """How many used rows have a value, column by column (schema.COMPLETENESS)."""
+    columns = list(columns)
+    names = rows.collect_schema().names()
+    used = rows.filter(nw.col("fate") == "used")
+    counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
+    counts += [
+        nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")
+        for column in columns
+        if f"repaired:{column}" in names
+    ]
+    one = engine.collect(used.select(nw.len().alias("n"), *counts), 1).iloc[0]
+    found = [
+        (name, column, int(one["n"]), int(one[f"filled:{column}"]), int(one.get(f"repaired:{column}") or 0))
+        for column in columns
+    ]
+    return pd.DataFrame(found, columns=list(COMPLETENESS.columns))

@@ -1,0 +1,146 @@
+"""The engine under the tables: connect to it, bring frames in, write tables out, collect small ones.
+
+Tables are lazy Narwhals frames on DuckDB. Everything that Narwhals cannot say stands here, in the engine's own expressions;
+nothing is built as SQL text from values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+import narwhals as nw
+import pandas as pd
+from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
+
+Table = nw.LazyFrame
+Tables = Mapping[str, Table]
+
+
+def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
+    """A private DuckDB, which spills into ``folder``; nothing is installed or loaded from outside."""
+    connection = duckdb.connect(
+        database,
+        config={
+            "memory_limit": memory_limit,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "python_enable_replacements": False,
+            "preserve_insertion_order": False,
+            "temp_directory": str(folder / "spill"),
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def as_table(frame: object, connection: duckdb.DuckDBPyConnection | None = None) -> Table:
+    """Any frame at hand (pandas, Polars, Arrow, DuckDB, Narwhals) as a table of the engine."""
+    table = nw.from_native(frame, pass_through=False)
+    if isinstance(table, nw.LazyFrame) and table.implementation.is_duckdb():
+        return table
+    if isinstance(table, nw.LazyFrame):
+        table = table.collect(backend="pyarrow")
+    return table.lazy(backend="duckdb", session=connection)
+
+
+def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Table:
+    return nw.from_native(connection.read_parquet(_literal(path)))
+
+
+def _literal(path: Path) -> str:
+    """The path so that DuckDB reads just this file: ``*``, ``?`` and ``[`` of a name are no pattern."""
+    return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
+
+
+def write_parquet(table: Table, path: Path) -> None:
+    """Write a table without bringing its rows into Python."""
+    table.to_native().write_parquet(str(path), compression="zstd")
+
+
+def write_csv(table: Table, path: Path) -> None:
+    """Write a table as UTF-8 CSV without bringing its rows into Python; every text is quoted."""
+    relation = table.to_native()
+    text = [name for name, type_ in zip(relation.columns, relation.types, strict=True) if str(type_) == "VARCHAR"]
+    relation.write_csv(str(path), header=True, sep=",", quotechar='"', escapechar='"', force_quote=text or None)
+
+
+def collect(table: Table, max_rows: int) -> pd.DataFrame:
+    """The only gate from lazy tables to pandas. Raises ValueError for more than ``max_rows`` rows."""
+    frame = table.head(max_rows + 1).collect(backend="pyarrow").to_native().to_pandas(date_as_object=True)
+    if len(frame) > max_rows:
+        raise ValueError(f"a table of more than {max_rows} rows was about to be collected")
+    return frame
+
+
+def materialise(table: Table) -> Table:
+    """Compute a table once, for several uses."""
+    return nw.from_native(table.to_native().materialize())
+
+
+def n_rows(table: Table) -> int:
+    return int(collect(table.select(nw.len().alias("n")), 1)["n"].iloc[0])
+
+
+# What Narwhals has no expression for: reading text, and hashing a row.
+
+
+def _add(table: Table, expressions: Mapping[str, duckdb.Expression]) -> Table:
+    """The table with these columns, in place of those of the same name."""
+    relation = table.to_native()
+    kept = StarExpression(exclude=[name for name in expressions if name in relation.columns])
+    return nw.from_native(relation.select(kept, *[one.alias(name) for name, one in expressions.items()]))
+
+
+def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
+    """A 64-bit hash of text columns, which does not depend on their order."""
+    return _add(table, {name: FunctionExpression("hash", *map(ColumnExpression, sorted(columns)))})
+
+
+def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
+    """Whether the text columns hold nothing but blanks."""
+    joined = FunctionExpression("trim", FunctionExpression("concat", *map(ColumnExpression, columns)))
+    return _add(table, {name: joined == ConstantExpression("")})
+
+
+def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Table:
+    """Text columns → DECIMAL(precision, scale) of the same name; NULL where the text is no number."""
+    return _add(
+        table,
+        {name: ColumnExpression(name).try_cast(duckdb.decimal_type(*size)) for name, size in columns.items()},
+    )
+
+
+def parse_moments(table: Table, columns: Mapping[str, Sequence[str]], time_zone: str) -> Table:
+    """Text columns → timestamps of the same name by strptime formats; NULL where none fits. A format with ``%z`` gives a
+    moment in the world, which becomes the local time of ``time_zone``."""
+    expressions = {}
+    for name, formats in columns.items():
+        parsed = FunctionExpression(
+            "try_strptime",
+            ColumnExpression(name),
+            FunctionExpression("list_value", *map(ConstantExpression, formats)),
+        )
+        if any("%z" in one for one in formats):
+            parsed = FunctionExpression("timezone", ConstantExpression(time_zone), parsed)
+        expressions[name] = parsed
+    return _add(table, expressions)
+
+
+def add_day_number(table: Table, name: str, moment: str) -> Table:
+    """The day of a timestamp as whole days since 1970-01-01."""
+    day = ColumnExpression(moment).cast(duckdb.sqltype("DATE"))
+    number = FunctionExpression("date_diff", ConstantExpression("day"), ConstantExpression(date(1970, 1, 1)), day)
+    return _add(table, {name: number.cast(duckdb.sqltype("INTEGER"))})
+
+
+def insert(connection: duckdb.DuckDBPyConnection, table: Table, name: str) -> Table:
+    """Append the rows to the connection's own table ``name``, which the first call makes."""
+    relation = table.to_native()
+    if name in {row[0] for row in connection.execute("SHOW TABLES").fetchall()}:
+        relation.insert_into(name)
+    else:
+        relation.create(name)
+    return nw.from_native(connection.table(name))

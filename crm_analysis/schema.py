@@ -1,0 +1,208 @@
+"""What the tables hold: grain, columns, type, unit and meaning. The one place that says so.
+
+``CANONICAL`` are the tables that a source's contract can fill; ``ORDERS``, ``LEDGER`` and the other
+shapes below are made by the package. Result shapes of a method stand in its own module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+
+import pandas as pd
+
+TYPES = ("id", "text", "money", "quantity", "moment", "date", "integer", "fraction", "flag")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type (one of TYPES) and what it means, unit included."""
+
+    type: str
+    meaning: str
+
+    def __post_init__(self) -> None:
+        if self.type not in TYPES:
+            raise ValueError(f"unknown column type {self.type!r}")
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A table's grain in one sentence, and its columns in order."""
+
+    grain: str
+    columns: dict[str, Column]
+
+    def check(self, columns: Iterable[str]) -> None:
+        """Raise ValueError where ``columns`` are not this shape's, in this order."""
+        found = list(columns)
+        if found != list(self.columns):
+            raise ValueError(f"expected the columns {list(self.columns)}, found {found}")
+
+    def frame(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The frame in this shape's order of columns; ValueError where it lacks one."""
+        missing = [name for name in self.columns if name not in frame]
+        if missing:
+            raise ValueError(f"the columns {missing} are missing")
+        return frame[list(self.columns)].reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class CanonicalTable(Shape):
+    """A table that a contract can fill. ``required`` columns must be mapped; ``one_of`` lists
+    alternatives, of which one group must be."""
+
+    required: tuple[str, ...] = ()
+    one_of: tuple[tuple[str, ...], ...] = ()
+    key: tuple[str, ...] = ()
+
+
+_ORDER_COLUMNS = {
+    "order_id": Column("id", "number of the order, invoice or receipt"),
+    "customer_id": Column("id", "who bought; empty where not known"),
+    "ordered_at": Column("moment", "when, in the business time zone of the source"),
+}
+_LINE_DIMENSIONS = {
+    "region": Column("text", "where the customer is served"),
+    "channel": Column("text", "web, shop, telephone, …"),
+    "salesperson": Column("text", "who sold"),
+}
+
+CANONICAL: dict[str, CanonicalTable] = {
+    "order_lines": CanonicalTable(
+        grain="one row per line of an order as exported",
+        columns={
+            **_ORDER_COLUMNS,
+            "product_id": Column("id", "what was bought"),
+            "quantity": Column("quantity", "pieces, kilograms, …; negative where the export writes returns so"),
+            "unit_price": Column("money", "price of one"),
+            "line_amount": Column("money", "amount of the line, net of discount"),
+            "profit_amount": Column("money", "margin of the line"),
+            **_LINE_DIMENSIONS,
+        },
+        required=("order_id", "customer_id", "ordered_at"),
+        one_of=(("line_amount",), ("quantity", "unit_price")),
+    ),
+    "orders": CanonicalTable(
+        grain="one row per order, where the source has no lines",
+        columns={
+            **_ORDER_COLUMNS,
+            "quantity": Column("quantity", "pieces in the order"),
+            "order_amount": Column("money", "amount of the order, net of discount"),
+            "profit_amount": Column("money", "margin of the order"),
+            **_LINE_DIMENSIONS,
+        },
+        required=("customer_id", "ordered_at", "order_amount"),
+    ),
+    "customers": CanonicalTable(
+        grain="one row per customer",
+        columns={
+            "customer_id": Column("id", "the customer"),
+            "signed_up_date": Column("date", "when the customer registered"),
+        },
+        required=("customer_id",),
+        key=("customer_id",),
+    ),
+    "products": CanonicalTable(
+        grain="one row per product",
+        columns={
+            "product_id": Column("id", "the product"),
+            "product_name": Column("text", "its name"),
+            "list_price": Column("money", "price before discount"),
+            "unit_cost": Column("money", "cost of one"),
+        },
+        required=("product_id",),
+        key=("product_id",),
+    ),
+}
+
+KINDS = {
+    "sale": "an amount above zero",
+    "return": "marked as a return by the contract: lowers money, is never a visit",
+    "free": "an amount of zero: a gift or a sample",
+    "stock": "a negative quantity at no amount: a movement of stock, not of a customer",
+}
+
+ORDERS = Shape(
+    grain="one row per order of a customer, and one per day on which things of an order came back",
+    columns={
+        "customer_id": Column("id", "who bought; empty where not known"),
+        "order_id": Column("id", "number of the order"),
+        "is_order": Column("flag", "an order, dated by its first line; false: a return or only free lines"),
+        "ordered_at": Column("moment", "when, in the business time zone"),
+        "ordered_date": Column("date", "its day"),
+        "ordered_day": Column("integer", "its day as days since 1970-01-01"),
+        "ordered_month": Column("text", "its month, as 2026-10"),
+        "n_lines": Column("integer", "lines"),
+        "gross_amount": Column("money", "sales"),
+        "returned_amount": Column("money", "returns, as a positive amount"),
+        "net_amount": Column("money", "sales less returns"),
+        "profit_amount": Column("money", "margin; empty where cost is not known"),
+    },
+)
+
+CUSTOMERS = Shape(
+    grain="one row per customer with at least one order before as_of",
+    columns={
+        "customer_id": Column("id", "the customer"),
+        "first_ordered_day": Column("integer", "day of the first order, days since 1970-01-01"),
+        "last_ordered_day": Column("integer", "day of the last order, days since 1970-01-01"),
+        "days_since_last_order": Column("integer", "whole days from the last order to as_of"),
+        "tenure_days": Column("integer", "whole days from the first to the last order"),
+        "n_orders": Column("integer", "orders"),
+        "n_order_days": Column("integer", "days with an order"),
+        "gross_amount": Column("money", "sales"),
+        "returned_amount": Column("money", "returns, as a positive amount"),
+        "net_amount": Column("money", "sales less returns"),
+        "profit_amount": Column("money", "margin; empty where cost is not known"),
+        "average_order_amount": Column("fraction", "net amount per order"),
+        "mean_days_between_orders": Column("fraction", "tenure per gap between order days; empty for one day"),
+    },
+)
+
+FATES = ("used", "duplicate", "excluded", "rejected", "blank")
+
+LEDGER = Shape(
+    grain="rows and money of one file by what became of them",
+    columns={
+        "table": Column("text", "canonical table"),
+        "file": Column("text", "file of the source"),
+        "fate": Column("text", "used, duplicate, excluded, rejected or blank; each row has exactly one"),
+        "reason": Column("text", "code or reason where it was not used"),
+        "kind": Column("text", "sale, return, free or stock; empty where not known"),
+        "has_customer": Column("flag", "a customer is named"),
+        "ordered_month": Column("text", "month of the row; empty where not known"),
+        "n_rows": Column("integer", "rows"),
+        "line_amount": Column("money", "signed amount, where it could be read"),
+    },
+)
+
+REJECTS = Shape(
+    grain="one row of a file that could not be used",
+    columns={
+        "table": Column("text", "canonical table"),
+        "file": Column("text", "file of the source"),
+        "line": Column("integer", "physical line of the file, counted from 1"),
+        "reason": Column("text", "code and column"),
+        "raw_text": Column("text", "the line as it stands in the file"),
+    },
+)
+
+COMPLETENESS = Shape(
+    grain="one column of one canonical table, over the rows that are used",
+    columns={
+        "table": Column("text", "canonical table"),
+        "column": Column("text", "canonical column"),
+        "n_rows": Column("integer", "rows"),
+        "n_filled": Column("integer", "rows with a value"),
+        "n_repaired": Column("integer", "rows whose text was changed to be read: spaces, suffixes"),
+    },
+)
+
+_EPOCH = date(1970, 1, 1)
+
+
+def day_number(day: date) -> int:
+    """Days since 1970-01-01."""
+    return (day - _EPOCH).days

@@ -1,0 +1,270 @@
+"""The data contract of one source: ``params/sources/<name>.yml``.
+
+It says which files hold which canonical table, in which columns and formats. Nothing about a file is guessed in a run:
+what the contract does not say is an error that names the file and what to write.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from babel.numbers import get_currency_precision, list_currencies
+
+from crm_analysis.errors import InputError, ParameterError
+from crm_analysis.params import build, nearest, read_yaml
+from crm_analysis.schema import CANONICAL
+
+NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
+    are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
+    need none."""
+
+    kind: Literal["csv", "excel", "parquet"] | None = None
+    encoding: str = "utf-8"
+    delimiter: str = ","
+    quote: Literal["double", "single", "none"] = "double"
+    header: bool = True
+    skip_rows: int = 0
+    decimal: str = "."
+    thousands: str = ""
+    datetime: str | None = None
+    date: str | None = None
+    sheet: str | None = None
+
+    def __post_init__(self) -> None:
+        try:
+            "".encode(self.encoding)
+        except LookupError:
+            raise ValueError(f"encoding '{self.encoding}' is not known; examples: utf-8, gb18030, cp1252") from None
+        if self.delimiter not in ("tab", "whitespace") and len(self.delimiter) != 1:
+            raise ValueError("delimiter must be one character, tab or whitespace")
+        if len(self.decimal) != 1 or len(self.thousands) > 1 or self.decimal == self.thousands:
+            raise ValueError("decimal must be one character, thousands another one or none")
+        if self.skip_rows < 0:
+            raise ValueError("skip_rows must not be negative")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSource:
+    """Where a canonical column comes from: one column of the file, or several joined by a blank."""
+
+    column: str | None = None
+    columns: tuple[str, ...] = ()
+    strip_prefix: str = ""
+    strip_suffix: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.column is None) == (not self.columns):
+            raise ValueError("write either 'column' or 'columns'")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.columns or (self.column,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Rows whose ``column`` (canonical, or of the file) begins with ``prefix`` or is one of ``values``."""
+
+    column: str
+    prefix: str | None = None
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.prefix is None) == (not self.values):
+            raise ValueError("write either 'prefix' or 'values'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exclusion(Rule):
+    """Rows that are no business of the analysis, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Returns:
+    """How an export marks returns; a marked row's amount is taken as negative whatever its sign."""
+
+    order_id_prefix: str | None = None
+    column: str | None = None
+    values: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.order_id_prefix is None) == (self.column is None) or (self.column is None) != (not self.values):
+            raise ValueError("write either 'order_id_prefix', or 'column' and 'values'")
+
+    @property
+    def rule(self) -> Rule:
+        if self.column is None:
+            return Rule(column="order_id", prefix=self.order_id_prefix)
+        return Rule(column=self.column, values=self.values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableContract:
+    """One canonical table of the source.
+
+    ``negatives``: what a negative amount is that no rule of ``returns`` marks. ``free_orders``: whether an order of only
+    free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
+    where rows have an order id, and kept where equal rows may well be different orders.
+    """
+
+    files: tuple[str, ...] = ()
+    from_: str | None = None
+    format: Format = field(default_factory=Format)
+    columns: dict[str, ColumnSource | str]
+    attributes: dict[str, ColumnSource | str] = field(default_factory=dict)
+    returns: Returns | None = None
+    exclude: tuple[Exclusion, ...] = ()
+    negatives: Literal["return", "reject"] = "reject"
+    free_orders: Literal["count", "ignore"] = "ignore"
+    duplicates: Literal["drop", "keep"] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.from_ is None) == (not self.files):
+            raise ValueError("write either 'files' or 'from'")
+
+    @property
+    def sources(self) -> dict[str, ColumnSource]:
+        """Canonical or attribute name → where it comes from."""
+        return {
+            name: one if isinstance(one, ColumnSource) else ColumnSource(column=one)
+            for name, one in {**self.columns, **self.attributes}.items()
+        }
+
+    @property
+    def drops_duplicates(self) -> bool:
+        return (self.duplicates or ("drop" if "order_id" in self.columns else "keep")) == "drop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidDates:
+    """Days outside are typing errors, not orders."""
+
+    from_: date = date(1990, 1, 1)
+    to: date = date(2099, 12, 31)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleCompany:
+    """Have the sample company written into ``folder`` before it is read."""
+
+    folder: str
+    seed: int
+    n_customers: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contract:
+    """A source. ``money_decimals``: the most decimals that its amounts are written with, by default the currency's.
+    ``covers_until``: the last day the export covers, where the last order is earlier."""
+
+    company: str
+    description: str = ""
+    currency: str
+    time_zone: str
+    money_decimals: int | None = None
+    quantity_decimals: int = 0
+    max_amount: int = 10_000_000
+    covers_until: date | None = None
+    valid_dates: ValidDates = field(default_factory=ValidDates)
+    sample_company: SampleCompany | None = None
+    tables: dict[str, TableContract]
+
+    def __post_init__(self) -> None:
+        if self.currency not in list_currencies():
+            raise ValueError(f"currency '{self.currency}' is not an ISO 4217 code such as EUR, CNY, JPY")
+        try:
+            ZoneInfo(self.time_zone)
+        except (KeyError, ValueError, OSError):
+            raise ValueError(f"time_zone '{self.time_zone}' is not a zone such as Asia/Shanghai") from None
+        if not 0 <= self.quantity_decimals <= 4 or not 0 <= self.decimals <= 6:
+            raise ValueError("money_decimals goes from 0 to 6, quantity_decimals from 0 to 4")
+        if "order_lines" in self.tables and "orders" in self.tables:
+            raise ValueError("give either 'order_lines' or 'orders', not both")
+
+    @property
+    def decimals(self) -> int:
+        return get_currency_precision(self.currency) if self.money_decimals is None else self.money_decimals
+
+
+def read_contract(path: Path) -> Contract:
+    """The contract in a file, checked against the canonical tables. Raises ParameterError."""
+    contract = build(Contract, read_yaml(path), path)
+    for name, table in contract.tables.items():
+        _check_table(contract, name, table, path)
+    return contract
+
+
+def _check_table(contract: Contract, name: str, table: TableContract, path: Path) -> None:
+    def refuse(message: str, column: str) -> None:
+        raise ParameterError("E-PAR-3", message, file=path, column=f"tables.{name}.{column}")
+
+    if name not in CANONICAL:
+        refuse(f"unknown table{nearest(name, CANONICAL)}", "")
+    shape = CANONICAL[name]
+    for column in table.columns:
+        if column not in shape.columns:
+            refuse(f"unknown column{nearest(column, shape.columns)}", f"columns.{column}")
+    for column in shape.required:
+        if column not in table.columns:
+            refuse("this column is needed: name the file's column for it", f"columns.{column}")
+    if shape.one_of and not any(all(column in table.columns for column in group) for group in shape.one_of):
+        groups = " or ".join(" and ".join(group) for group in shape.one_of)
+        refuse(f"give {groups}", "columns")
+    for column in table.attributes:
+        if not NAME.fullmatch(column) or column in shape.columns:
+            refuse("an attribute needs a name of its own in small letters, digits and _", f"attributes.{column}")
+    if table.attributes and not shape.key:
+        refuse("only customers and products have attributes", "attributes")
+    if table.from_ is not None and (table.from_ not in contract.tables or contract.tables[table.from_].from_):
+        refuse(f"'{table.from_}' is not a table with files of its own", "from")
+    dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]
+    has_text_files = table.from_ is None and any(not one.endswith((".xlsx", ".xls", ".parquet")) for one in table.files)
+    if dated and has_text_files and not (table.format.datetime or table.format.date):
+        raise InputError(
+            "E-DATE-2",
+            "write how dates are written, such as datetime: '%d/%m/%Y', under format",
+            file=path,
+            column=f"tables.{name}.format.datetime",
+        )
+
+
+def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Path]:
+    """The table's files, in a stable order. A name is taken as it stands where such a file exists; otherwise ``*`` and
+    ``?`` stand for any characters. Relative names start at ``root``. Raises InputError (E-FILE-1)."""
+    found: list[Path] = []
+    for written in table.files:
+        name = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match[1], contract_path), written)
+        path = root / name
+        matches = [path]
+        if not path.exists():
+            pattern = str(path).replace("[", "[[]")
+            matches = [Path(one) for one in sorted(glob.glob(pattern))]
+        if not matches or any(not one.is_file() for one in matches):
+            raise InputError("E-FILE-1", f"no such file; the contract {contract_path} names it", file=written)
+        found += [one for one in matches if one not in found]
+    return found
+
+
+def _variable(name: str, contract_path: Path) -> str:
+    if not os.environ.get(name):
+        raise ParameterError(
+            "E-PAR-2",
+            f"set the environment variable {name} to the folder of the files",
+            file=contract_path,
+            column=name,
+        )
+    return os.environ[name]
