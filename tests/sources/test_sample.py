@@ -1,0 +1,312 @@
+"""The sample company: its bytes repeat, its planted shares hold, its dirt is counted to the line.
+
+The files are read here with plain Python, so that nothing of our own reading is taken for granted.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from dataclasses import asdict
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from python_calamine import CalamineWorkbook
+
+from crm_analysis.sources.sample import DIRT, TRUTH, write_sample_company
+
+CLEAN_LINE = {
+    "Order No": r"(SO|R)-\d{6}",
+    "Order Date": r"\d{4}-\d\d-\d\d \d\d:\d\d",
+    "Customer No": r"(C\d{6})?",
+    "Item No": r"P-\d{4}",
+    "Quantity": r"[1-9]\d*",
+    "Unit Price": r"\d+\.\d\d",
+    "Type": r"Sale|Return",
+    "Channel": r"Web|Store|Phone",
+    "Salesperson": r"[A-Za-z. ]*",
+}
+ORDER_FILES = ["orders_2023.csv", "orders_2024.csv", "orders_2025.csv", "orders_2026.csv"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("sample")
+    write_sample_company(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def text_lines(folder) -> dict[str, list[str]]:
+    """The lines of each order file below its header."""
+    return {name: (folder / name).read_bytes().decode().split("\r\n")[1:-1] for name in ORDER_FILES}
+
+
+@pytest.fixture(scope="module")
+def clean_lines(text_lines) -> list[dict[str, str]]:
+    """The distinct lines that are well formed once their ids are stripped."""
+    distinct = dict.fromkeys(line for lines in text_lines.values() for line in lines)
+    cells = ([cell.strip() for cell in line.split(",")] for line in distinct)
+    lines = (dict(zip(CLEAN_LINE, row, strict=True)) for row in cells if len(row) == len(CLEAN_LINE))
+    return [line for line in lines if not faults(line)]
+
+
+@pytest.fixture(scope="module")
+def orders_of_customers(clean_lines) -> dict[str, set[str]]:
+    orders = defaultdict(set)
+    for line in clean_lines:
+        if line["Type"] == "Sale" and line["Customer No"]:
+            orders[line["Customer No"]].add(line["Order No"])
+    return orders
+
+
+def faults(line: dict[str, str]) -> list[str]:
+    """The columns whose text is not what the shop system writes, or is no date of the calendar."""
+    wrong = [column for column, pattern in CLEAN_LINE.items() if not re.fullmatch(pattern, line[column])]
+    try:
+        datetime.fromisoformat(line["Order Date"])
+    except ValueError:
+        wrong.append("Order Date")
+    return list(dict.fromkeys(wrong))
+
+
+def count_dirt(lines_of_files: list[list[str]]) -> dict[str, int]:
+    """What `Dirt` counts, counted again from the text."""
+    dirt = Counter(dict.fromkeys(asdict(DIRT), 0))
+    seen = set()
+    for lines in lines_of_files:
+        seen_before_this_file = set(seen)
+        for text in lines:
+            if not text:
+                dirt["blank_lines"] += 1
+            elif text in seen_before_this_file:
+                dirt["duplicates_in_next_file"] += 1
+            elif text in seen:
+                dirt["duplicates_in_place"] += 1
+            elif kind := kind_of_dirt(text.split(",")):
+                dirt[kind] += 1
+            seen.add(text)
+    return dict(dirt)
+
+
+def kind_of_dirt(cells: list[str]) -> str | None:
+    if len(cells) > len(CLEAN_LINE):
+        return "ragged_lines"
+    line = dict(zip(CLEAN_LINE, cells, strict=True))
+    match faults(line):
+        case []:
+            return "gift_lines" if line["Unit Price"] == "0.00" else None
+        case ["Order Date"]:
+            return "broken_dates"
+        case ["Quantity"]:
+            return "quantities_in_words"
+        case ["Unit Price"] if line["Unit Price"].endswith(" EUR"):
+            return "prices_with_currency"
+        case ["Order No"] if line["Order No"].startswith("TEST-"):
+            return "test_orders"
+        case ["Customer No" | "Item No" as column] if line[column] != line[column].rstrip(" \u00a0"):
+            return "padded_ids"
+        case wrong:
+            raise AssertionError(f"dirt of no known kind in {wrong}: {cells}")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.iterdir())}
+
+
+def amount(line: dict[str, str]) -> Decimal:
+    sign = -1 if line["Type"] == "Return" else 1
+    return sign * int(line["Quantity"]) * Decimal(line["Unit Price"])
+
+
+def read_customers(folder: Path) -> tuple[list[str], list[dict]]:
+    workbook = CalamineWorkbook.from_path(str(folder / "customers.xlsx"))
+    assert workbook.sheet_names == ["Customers"]
+    header, *rows = workbook.get_sheet_by_name("Customers").to_python()
+    return header, [dict(zip(header, row, strict=True)) for row in rows]
+
+
+def test_writes_the_exports_and_nothing_else(folder):
+    assert sorted(hashes(folder)) == ["customers.xlsx", *ORDER_FILES, "products.csv"]
+
+
+def test_same_seed_same_bytes(folder, tmp_path):
+    write_sample_company(tmp_path)
+    assert hashes(tmp_path) == hashes(folder)
+
+
+def test_same_bytes_in_a_process_with_other_hashes_clock_zone_and_locale(folder, tmp_path):
+    code = "import sys, pathlib; from crm_analysis.sources.sample import write_sample_company as write; "
+    code += "write(pathlib.Path(sys.argv[1]))"
+    other = {"PYTHONHASHSEED": "4711", "TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONUTF8": "0"}
+    environment = {**os.environ, **other, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], env=environment, check=True)
+    assert hashes(tmp_path) == hashes(folder)
+
+
+def test_other_seed_other_bytes(tmp_path):
+    for seed in (1, 2):
+        (tmp_path / str(seed)).mkdir()
+        write_sample_company(tmp_path / str(seed), seed=seed, n_customers=500)
+    one, two = hashes(tmp_path / "1"), hashes(tmp_path / "2")
+    assert [name for name in one if one[name] == two[name]] == []
+
+
+def test_too_few_customers_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="n_customers is 499"):
+        write_sample_company(tmp_path, n_customers=499)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_dirt_is_exactly_what_is_declared(text_lines):
+    assert count_dirt(list(text_lines.values())) == asdict(DIRT)
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2, 3])
+def test_dirt_is_exact_for_any_seed_and_a_small_company(tmp_path, seed):
+    write_sample_company(tmp_path, seed=seed, n_customers=500)
+    text_lines = [(tmp_path / name).read_bytes().decode().split("\r\n")[1:-1] for name in ORDER_FILES]
+    assert count_dirt(text_lines) == asdict(DIRT)
+
+
+def test_each_later_file_starts_with_the_last_lines_of_the_year_before(text_lines):
+    for earlier, later in zip(ORDER_FILES, ORDER_FILES[1:], strict=False):
+        first = text_lines[later][: DIRT.duplicates_in_next_file // 3]
+        assert set(first) <= set(text_lines[earlier])
+        assert {line.split(",")[1][:4] for line in first} == {earlier[7:11]}
+
+
+def test_orders_fill_the_period_in_order(clean_lines):
+    days = [datetime.fromisoformat(line["Order Date"]).date() for line in clean_lines]
+    assert (min(days), max(days)) == (date(2023, 11, 1), date(2026, 11, 12))
+    assert days == sorted(days)
+    assert 60_000 <= len(clean_lines) <= 100_000
+
+
+def test_an_order_has_one_customer_moment_and_channel(clean_lines):
+    facts = defaultdict(set)
+    for line in clean_lines:
+        columns = ("Order Date", "Customer No", "Channel", "Salesperson")
+        facts[line["Order No"]].add(tuple(line[column] for column in columns))
+    assert all(len(found) == 1 for found in facts.values())
+
+
+def test_repeat_share(orders_of_customers):
+    n_orders = [len(orders) for orders in orders_of_customers.values()]
+    assert len(n_orders) == 6000
+    assert 25_000 <= sum(n_orders) <= 35_000
+    assert 0.55 <= sum(n > 1 for n in n_orders) / len(n_orders) <= 0.65
+
+
+def test_share_of_sales_of_the_top_fifth(clean_lines):
+    amounts = defaultdict(Decimal)
+    for line in clean_lines:
+        if line["Customer No"]:
+            amounts[line["Customer No"]] += amount(line)
+    ranked = sorted(amounts.values(), reverse=True)
+    assert Decimal("0.60") <= sum(ranked[: len(ranked) // 5]) / sum(ranked) <= Decimal("0.70")
+
+
+def test_walk_ins_and_returns(clean_lines):
+    sales = [line for line in clean_lines if line["Type"] == "Sale"]
+    returns = [line for line in clean_lines if line["Type"] == "Return"]
+    walk_ins = [line for line in sales if not line["Customer No"]]
+    assert len(walk_ins) / len(sales) == pytest.approx(TRUTH.walk_in_share, abs=0.006)
+    assert {line["Channel"] for line in walk_ins} == {"Store"}
+    assert len(returns) / len(sales) == pytest.approx(TRUTH.return_share, abs=0.004)
+
+
+def test_a_return_has_its_own_number_and_follows_its_sale_by_3_to_30_days(clean_lines):
+    sold, returns = defaultdict(list), []
+    for line in clean_lines:
+        key = line["Customer No"], line["Item No"], line["Unit Price"], line["Channel"], line["Salesperson"]
+        day = datetime.fromisoformat(line["Order Date"]).date()
+        if line["Type"] == "Sale":
+            sold[key].append((day, int(line["Quantity"])))
+        else:
+            returns.append((key, line["Order No"], day, int(line["Quantity"])))
+    assert all(number.startswith("R-") for _, number, _, _ in returns)
+    assert len({number for _, number, _, _ in returns}) == len(returns)
+    for key, _, day, quantity in returns:
+        assert any(3 <= (day - sale_day).days <= 30 and quantity <= n for sale_day, n in sold[key])
+
+
+def test_november_and_december_have_larger_baskets(clean_lines):
+    sales = [line for line in clean_lines if line["Type"] == "Sale"]
+    n_lines = Counter((line["Order Date"][5:7] in ("11", "12"), line["Order No"]) for line in sales)
+    christmas = [n for (is_christmas, _), n in n_lines.items() if is_christmas]
+    other = [n for (is_christmas, _), n in n_lines.items() if not is_christmas]
+    assert sum(christmas) / len(christmas) > 1.2 * sum(other) / len(other)
+
+
+def test_customers_keep_to_their_favourite_category(folder, clean_lines):
+    """The category bought most in the first half of a customer's lines, and its share of the second half."""
+    with open(folder / "products.csv", encoding="utf-8", newline="") as file:
+        category = {row["Item No"]: row["Category"] for row in csv.DictReader(file, delimiter=";")}
+    bought = defaultdict(list)
+    for line in clean_lines:
+        if line["Type"] == "Sale" and line["Customer No"]:
+            bought[line["Customer No"]].append(category[line["Item No"]])
+    shares = []
+    for categories in bought.values():
+        if len(categories) >= 40:
+            early, late = categories[: len(categories) // 2], categories[len(categories) // 2 :]
+            favourite = Counter(early).most_common(1)[0][0]
+            shares.append(late.count(favourite) / len(late))
+    assert len(shares) > 100
+    assert sum(shares) / len(shares) > TRUTH.favourite_category_prob
+
+
+def test_customers_sheet(folder, orders_of_customers):
+    header, customers = read_customers(folder)
+    assert header == [
+        "Customer No",
+        "Name",
+        "E-mail",
+        "City",
+        "Region",
+        "Customer Type",
+        "Birth Year",
+        "Signup Date",
+        "Acquisition Channel",
+    ]
+    assert {customer["Customer No"] for customer in customers} == set(orders_of_customers)
+    assert all(customer["E-mail"].endswith("@example.com") for customer in customers)
+    assert all(type(customer["Signup Date"]) is date for customer in customers)
+    without_birth_year = {customer["Customer Type"] for customer in customers if customer["Birth Year"] == ""}
+    assert without_birth_year == {"Business"}
+    names = {customer["Name"] for customer in customers if customer["Region"] == "上海"}
+    assert "王芳" in names
+    assert all(re.fullmatch(r"[\u4e00-\u9fff]{2,5}", name) for name in names)
+
+
+def test_signup_is_the_day_of_the_first_order(folder, clean_lines):
+    _, customers = read_customers(folder)
+    signup = {customer["Customer No"]: customer["Signup Date"].isoformat() for customer in customers}
+    first = {}
+    for line in clean_lines:
+        first.setdefault(line["Customer No"], line["Order Date"][:10])
+    del first[""]
+    assert first == signup
+
+
+def test_products_file(folder, clean_lines):
+    text = (folder / "products.csv").read_bytes().decode()
+    header, *lines = text.removesuffix("\n").split("\n")
+    assert header == (
+        "Item No;Item Name;Department;Category;Subcategory;Colour;Pattern;Material;Brand;List Price;Unit Cost"
+    )
+    products = {line.split(";")[0]: line.split(";") for line in lines}
+    assert len(products) == len(lines) == 240
+    for cells in products.values():
+        list_price, unit_cost = (Decimal(cell.replace(",", ".")) for cell in cells[-2:])
+        assert re.fullmatch(r"\d+,\d\d", cells[-1])
+        assert 0 < unit_cost < list_price
+    assert {line["Item No"] for line in clean_lines} == set(products)
