@@ -1,0 +1,236 @@
+"""The theme and the few chart shapes: frame → Axes. Charts draw numbers; they compute none.
+
+Colours are safe for colour-blind readers and nothing is told by colour alone; ``$`` and ``_`` in a label are text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+
+INK, MUTED, GRID = "#1c2733", "#5c6b7a", "#dfe5ea"
+MAIN, LIGHT, ACCENT = "#1f5f8b", "#a9c6da", "#c8642b"
+SHADES = LinearSegmentedColormap.from_list("shades", ["#f3f7fa", "#a9c6da", "#1f5f8b", "#0f3552"])
+MAX_LABEL = 40
+
+THEME = {
+    "figure.dpi": 100,
+    "figure.facecolor": "white",
+    "figure.constrained_layout.use": True,
+    "font.size": 9.5,
+    "text.color": INK,
+    "text.parse_math": False,
+    "axes.edgecolor": GRID,
+    "axes.labelcolor": MUTED,
+    "axes.labelsize": 9,
+    "axes.titlesize": 10.5,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.formatter.useoffset": False,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelsize": 9,
+    "ytick.labelsize": 9,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "crm-analysis",
+}
+
+Show = Callable[[float], str]
+
+
+def use_theme() -> None:
+    """Draw everything from now on in the house's theme."""
+    mpl.rcParams.update(THEME)
+
+
+def _axes(ax: Axes | None, width: float, height: float) -> Axes:
+    return plt.subplots(figsize=(width, height))[1] if ax is None else ax
+
+
+def label(text: object) -> str:
+    """A label of bounded length."""
+    text = str(text)
+    return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
+
+
+def bars(
+    frame: pd.DataFrame,
+    name: str,
+    value: str,
+    show: Show,
+    *,
+    xlabel: str,
+    marked: Sequence[object] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """Horizontal bars, first row on top, each with its number; ``marked`` names stand out."""
+    ax = _axes(ax, 7.6, 0.7 + 0.3 * len(frame))
+    numbers = frame[value].astype(float)
+    colours = [ACCENT if one in marked else MAIN for one in frame[name]]
+    ax.barh(np.arange(len(frame)), numbers, color=colours, height=0.66)
+    _name_rows(ax, frame[name])
+    for row, number in enumerate(numbers):
+        text = f" {show(number)} "
+        ax.text(number, row, text, va="center", ha="left" if number >= 0 else "right", color=INK, fontsize=9)
+    ax.set_xlabel(xlabel)
+    ax.xaxis.set_major_formatter(lambda number, _: show(number))
+    ax.xaxis.set_major_locator(mpl.ticker.MaxNLocator(5))
+    ax.grid(axis="x", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.margins(x=0.14)
+    ax.axvline(0, color=MUTED, linewidth=0.8)
+    if numbers.min() >= 0:
+        ax.set_xlim(left=0)
+    return ax
+
+
+def paired_bars(
+    frame: pd.DataFrame, name: str, values: dict[str, str], show: Show, *, xlabel: str, ax: Axes | None = None
+) -> Axes:
+    """Two horizontal bars per row; ``values``: column → name in the legend, which the bars carry."""
+    ax = _axes(ax, 7.6, 0.9 + 0.46 * len(frame))
+    height = 0.36
+    for number, (column, title) in enumerate(values.items()):
+        at = np.arange(len(frame)) + (number - 0.5) * (height + 0.02)
+        ax.barh(at, frame[column].astype(float), height=height, color=(MAIN, ACCENT)[number], label=title)
+        for row, one in zip(at, frame[column].astype(float), strict=True):
+            ax.text(one, row, f" {show(one)} ", va="center", ha="left" if one >= 0 else "right", fontsize=8.5)
+    _name_rows(ax, frame[name])
+    ax.set_xlabel(xlabel)
+    ax.xaxis.set_major_formatter(lambda one, _: show(one))
+    ax.grid(axis="x", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.margins(x=0.12)
+    ax.legend(frameon=False, loc="lower right", ncols=1)
+    return ax
+
+
+def _name_rows(ax: Axes, names: pd.Series) -> None:
+    ax.set_yticks(np.arange(len(names)), [label(one) for one in names], color=INK)
+    ax.invert_yaxis()
+    ax.tick_params(length=0)
+    ax.spines["left"].set_visible(False)
+    ax.spines["bottom"].set_visible(False)
+
+
+def heat_map(
+    matrix: pd.DataFrame, show: Show, *, xlabel: str, ylabel: str, title: str = "", ax: Axes | None = None
+) -> Axes:
+    """A matrix of numbers, each written in its cell; darker is more. Rows and columns as in the frame."""
+    ax = _axes(ax, 1.6 + 0.72 * matrix.shape[1], 1.1 + 0.42 * matrix.shape[0])
+    numbers = matrix.astype(float).to_numpy()
+    top = np.nanmax(np.abs(numbers)) if numbers.size else 0
+    ax.imshow(numbers, cmap=SHADES, vmin=0, vmax=top or 1, aspect="auto")
+    for (row, column), number in np.ndenumerate(numbers):
+        if np.isfinite(number) and number != 0:
+            dark = number > 0.45 * top
+            ax.text(column, row, show(number), ha="center", va="center", fontsize=8.5, color="white" if dark else INK)
+    ax.set_xticks(range(matrix.shape[1]), [label(one) for one in matrix.columns])
+    ax.set_yticks(range(matrix.shape[0]), [label(one) for one in matrix.index])
+    if max(len(str(one)) for one in matrix.columns) > 4:
+        ax.tick_params(axis="x", labelrotation=40)
+        for tick in ax.get_xticklabels():
+            tick.set_horizontalalignment("right")
+            tick.set_rotation_mode("anchor")
+    ax.tick_params(length=0)
+    ax.set_xticks(np.arange(matrix.shape[1] + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(matrix.shape[0] + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color="white", linewidth=1.5)
+    ax.tick_params(which="minor", length=0)
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    ax.set_title(title)
+    return ax
+
+
+def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: str, ax: Axes | None = None) -> Axes:
+    """Upright bars in the frame's order, such as months."""
+    ax = _axes(ax, 7.6, 2.9)
+    ax.bar(np.arange(len(frame)), frame[value].astype(float), color=MAIN, width=0.8)
+    step = max(1, int(np.ceil(len(frame) / 13)))
+    ax.set_xticks(np.arange(0, len(frame), step), [label(one) for one in frame[name].iloc[::step]])
+    _count_upwards(ax, show, ylabel)
+    return ax
+
+
+def histogram(
+    frame: pd.DataFrame,
+    cuts: Sequence[tuple[float, str]],
+    show: Show,
+    *,
+    xlabel: str,
+    ylabel: str,
+    is_log: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """Customers per class (columns lower, upper, n_customers), with named cut points."""
+    ax = _axes(ax, 7.6, 2.6)
+    ax.bar(
+        frame["lower"], frame["n_customers"], width=frame["upper"] - frame["lower"], align="edge", color=LIGHT,
+        edgecolor="white", linewidth=0.7,
+    )  # fmt: skip
+    if is_log:
+        ax.set_xscale("log")
+        ax.xaxis.set_minor_locator(mpl.ticker.NullLocator())
+    ax.xaxis.set_major_formatter(lambda one, _: show(one))
+    for at, text in cuts:
+        ax.axvline(at, color=ACCENT, linewidth=1.2, linestyle=(0, (4, 2)))
+        ax.annotate(
+            text, (at, 1), xycoords=("data", "axes fraction"), xytext=(3, -1), textcoords="offset points",
+            va="top", color=ACCENT, fontsize=9, fontweight="bold",
+        )  # fmt: skip
+    ax.set_xlabel(xlabel)
+    _count_upwards(ax, show, ylabel)
+    return ax
+
+
+def _count_upwards(ax: Axes, show: Show, ylabel: str) -> None:
+    ax.yaxis.set_major_formatter(lambda one, _: show(one))
+    ax.yaxis.set_major_locator(mpl.ticker.MaxNLocator(5, integer=True))
+    ax.grid(axis="y", color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
+    ax.tick_params(length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylabel(ylabel)
+
+
+def curve(
+    frame: pd.DataFrame,
+    x: str,
+    y: str,
+    show: Show,
+    *,
+    xlabel: str,
+    ylabel: str,
+    name: str,
+    diagonal: str = "",
+    notes: Sequence[tuple[float, float, str]] = (),
+    ax: Axes | None = None,
+) -> Axes:
+    """A curve with its name at its end, over the diagonal of equality where that is named; ``notes``: points with text."""
+    ax = _axes(ax, 6.2, 4.2)
+    ax.plot(frame[x].astype(float), frame[y].astype(float), color=MAIN, linewidth=2.2, label=name)
+    if diagonal:
+        ax.plot([0, 1], [0, 1], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate(diagonal, (0.72, 0.72), xytext=(4, -12), textcoords="offset points", color=MUTED, fontsize=8.5)
+    for at, height, text in notes:
+        ax.plot([at], [height], "o", color=ACCENT, markersize=6)
+        ax.annotate(text, (at, height), xytext=(9, -11), textcoords="offset points", color=ACCENT, fontsize=9)
+    ax.xaxis.set_major_formatter(lambda one, _: show(one))
+    ax.yaxis.set_major_formatter(lambda one, _: show(one))
+    ax.grid(color=GRID, linewidth=0.8)
+    ax.tick_params(length=0)
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    return ax

@@ -1,0 +1,59 @@
+"""Orders → one row per customer as of a day.
+
+Source of the definitions: an order is a visit, a return is not; net is sales less returns; whoever has at least one order
+before ``as_of`` is a customer.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+
+import narwhals as nw
+
+from crm_analysis import engine
+from crm_analysis.engine import Table, Tables
+from crm_analysis.errors import NotEnoughData
+from crm_analysis.schema import CUSTOMERS, day_number
+
+
+def known_orders(tables: Tables, as_of: date) -> Table:
+    """The rows of ``orders`` before ``as_of``, those without a customer included. Nothing later may be looked at."""
+    return engine.as_table(tables["orders"]).filter(nw.col("ordered_day") < day_number(as_of))
+
+
+def summarise_customers(orders: Table, as_of: date) -> Table:
+    """One row per customer with an order before ``as_of`` (schema.CUSTOMERS), from schema.ORDERS."""
+    day, is_order = nw.col("ordered_day"), nw.col("is_order")
+    orders = orders.filter(~nw.col("customer_id").is_null(), day < day_number(as_of)).with_columns(
+        order_day=nw.when(is_order).then(day)
+    )
+    sums = ("gross_amount", "returned_amount", "net_amount", "profit_amount")
+    by_customer = orders.group_by("customer_id").agg(
+        nw.col("order_day").min().alias("first_ordered_day"),
+        nw.col("order_day").max().alias("last_ordered_day"),
+        is_order.cast(nw.Int64).sum().cast(nw.Int64).alias("n_orders"),
+        nw.col("order_day").n_unique().alias("n_order_days"),
+        *[nw.col(name).sum() for name in sums],
+        nw.col("profit_amount").count().alias("n_profits"),
+        nw.len().alias("n_rows"),
+    )
+    by_customer = by_customer.filter(nw.col("n_orders") > 0).with_columns(
+        days_since_last_order=day_number(as_of) - nw.col("last_ordered_day"),
+        tenure_days=nw.col("last_ordered_day") - nw.col("first_ordered_day"),
+        average_order_amount=nw.col("net_amount").cast(nw.Float64) / nw.col("n_orders"),
+        profit_amount=nw.when(nw.col("n_profits") == nw.col("n_rows")).then("profit_amount"),
+    )
+    return by_customer.with_columns(
+        mean_days_between_orders=nw.when(nw.col("n_order_days") > 1).then(
+            nw.col("tenure_days") / (nw.col("n_order_days") - 1)
+        )
+    ).select(*CUSTOMERS.columns)
+
+
+def require(customers: Table, min_customers: int) -> None:
+    """Raises NotEnoughData E-MIN-1 where fewer customers are known than a method needs."""
+    n = engine.n_rows(customers)
+    if n < min_customers:
+        raise NotEnoughData(
+            "E-MIN-1", f"{n} customers with an order by then, and the method needs {min_customers}", file="orders"
+        )

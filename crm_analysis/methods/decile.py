@@ -1,0 +1,334 @@
+"""Decile analysis: how much of the sales do the best customers bring?
+
+Definitions. Customers are ordered by amount, descending, and cut into ten groups of equal size; the first ``n mod 10``
+groups have one customer more. Group sizes define the method, so equal amounts at a border are parted, by ``customer_id`` as
+text: this is the one method that breaks ties, and the report says so. *All time*: everything before ``as_of``. *Window*:
+customers with an order in the last ``window_months``, by their amount in it; without a window long-gone big spenders stay on top.
+Amounts are net of returns (``amount: gross``: without subtracting them). *Gini*: 0 where all bring the same, 1 where one
+brings everything; with negative amounts it can pass 1. *Top 20 %*: the first ``n // 5`` customers.
+
+Source: the decile analysis of direct marketing; C. Gini (1912) and M. O. Lorenz (1905) for the curve.
+
+It cannot tell whether a customer in a low group is small or new: read it beside RFM.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Literal
+
+import narwhals as nw
+import pandas as pd
+from matplotlib.axes import Axes
+
+from crm_analysis import charts, engine, language
+from crm_analysis.customers import known_orders, require, summarise_customers
+from crm_analysis.engine import Table, Tables
+from crm_analysis.language import _
+from crm_analysis.params import Run, first_of_month
+from crm_analysis.schema import Column, Shape, day_number
+
+REQUIRES = ("orders",)
+GROUPS = 10
+OUTSIDE = 0
+
+DECILES = Shape(
+    "one row per group, the best first",
+    {
+        "decile": Column("integer", "group, 1 best"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount"),
+        "amount_share": Column("fraction", "share of the amount of all"),
+        "cumulative_share": Column("fraction", "share of this group and those before it"),
+        "mean_amount": Column("money", "amount per customer"),
+        "mean_orders": Column("fraction", "orders per customer"),
+        "average_order_amount": Column("money", "amount per order"),
+        "lowest_amount": Column("money", "smallest amount in the group"),
+    },
+)
+LORENZ = Shape(
+    "one row per hundredth of the customers, the best first, beginning at nobody",
+    {
+        "customer_share": Column("fraction", "share of the customers"),
+        "amount_share": Column("fraction", "share of the amount that they bring"),
+    },
+)
+CONCENTRATION = Shape(
+    "one row per basis",
+    {
+        "basis": Column("text", "all time or window"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount"),
+        "top_share": Column("fraction", "share of the amount that the top 20 % of customers bring"),
+        "gini": Column("fraction", "Gini coefficient"),
+    },
+)
+MOVES = Shape(
+    "one row per pair of groups, within the window; 0: without an order in the window",
+    {
+        "from_decile": Column("integer", "group at the end of the previous month"),
+        "to_decile": Column("integer", "group now"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount in the window now"),
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """``window_months``: length of the window. ``list_rows``: the most customers in the action list for people."""
+
+    amount: Literal["net", "gross"] = "net"
+    window_months: int = 12
+    min_customers: int = 50
+    list_rows: int = 5000
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.window_months <= 120:
+            raise ValueError(f"window_months is {self.window_months}; it goes from 1 to 120")
+        if self.min_customers < GROUPS or self.list_rows < 1:
+            raise ValueError(f"min_customers must be at least {GROUPS}, list_rows at least 1")
+
+    @property
+    def amount_column(self) -> str:
+        return f"{self.amount}_amount"
+
+
+@dataclass(frozen=True)
+class Result:
+    """``customers`` and ``actions`` have one row per customer and stay in the engine."""
+
+    customers: Table
+    actions: Table
+    all_time: pd.DataFrame
+    window: pd.DataFrame
+    lorenz: pd.DataFrame
+    concentration: pd.DataFrame
+    moves: pd.DataFrame
+
+
+def analyse(tables: Tables, run: Run, params: Params) -> Result:
+    """The groups at the end of ``run.month``, over all time and within the window, and who moved since last month."""
+    everybody = summarise_customers(known_orders(tables, run.as_of), run.as_of)
+    require(everybody, params.min_customers)
+    all_time = engine.materialise(group_customers(everybody, params))
+    window = engine.materialise(group_customers(within_window(tables, run.as_of, params), params))
+    before = group_customers(within_window(tables, run.starts, params), params)
+    moves = engine.materialise(move_customers(all_time, window, before, params))
+    return Result(
+        customers=moves,
+        actions=advise(moves),
+        all_time=describe_groups(engine.collect(sum_groups(all_time, params), GROUPS)),
+        window=describe_groups(engine.collect(sum_groups(window, params), GROUPS)),
+        lorenz=describe_curve(engine.collect(sum_hundredths(all_time, params), 100)),
+        concentration=pd.concat(
+            [concentrate(all_time, "all time", params), concentrate(window, "window", params)], ignore_index=True
+        ),
+        moves=MOVES.frame(engine.collect(count_moves(moves), (GROUPS + 1) ** 2)),
+    )
+
+
+# The lazy steps.
+
+
+def within_window(tables: Tables, as_of: date, params: Params) -> Table:
+    """Customers by their orders and returns in the last ``window_months`` before ``as_of``."""
+    starts = first_of_month(f"{as_of:%Y-%m}", -params.window_months)
+    orders = known_orders(tables, as_of).filter(nw.col("ordered_day") >= day_number(starts))
+    return summarise_customers(orders, as_of)
+
+
+def group_customers(customers: Table, params: Params) -> Table:
+    """``customers`` with ``place`` (1 best), ``decile`` and ``hundredth``."""
+    n = engine.n_rows(customers)
+    size, more = divmod(n, GROUPS)
+    place, border = nw.col("place"), more * (size + 1)
+    ordered = customers.with_columns(minus=-nw.col(params.amount_column), one=nw.lit(1)).with_columns(
+        place=nw.col("one").cum_sum().over(order_by=["minus", "customer_id"]).cast(nw.Int64)
+    )
+    return ordered.with_columns(
+        decile=nw.when(place <= border)
+        .then((place - 1) // (size + 1) + 1)
+        .otherwise(more + (place - 1 - border) // max(size, 1) + 1),
+        hundredth=(100 * (place - 1)) // max(n, 1) + 1,
+        is_top=place <= n // 5,
+    ).drop("minus", "one")
+
+
+def sum_groups(grouped: Table, params: Params) -> Table:
+    amount = nw.col(params.amount_column)
+    return (
+        grouped.group_by("decile")
+        .agg(
+            nw.len().alias("n_customers"),
+            amount.sum().alias("amount"),
+            nw.col("n_orders").sum().alias("n_orders"),
+            amount.min().alias("lowest_amount"),
+        )
+        .sort("decile")
+    )
+
+
+def sum_hundredths(grouped: Table, params: Params) -> Table:
+    return (
+        grouped.group_by("hundredth")
+        .agg(nw.len().alias("n_customers"), nw.col(params.amount_column).sum().alias("amount"))
+        .sort("hundredth")
+    )
+
+
+def concentrate(grouped: Table, basis: str, params: Params) -> pd.DataFrame:
+    """CONCENTRATION of one basis. Gini = (n + 1 − 2·Σ place·amount / Σ amount) / n, with place 1 for the largest."""
+    amount = nw.col(params.amount_column)
+    sums = grouped.select(
+        nw.len().alias("n_customers"),
+        amount.sum().alias("amount"),
+        nw.when("is_top").then(amount).sum().alias("top"),
+        (nw.col("place").cast(nw.Float64) * amount.cast(nw.Float64)).sum().alias("weighted"),
+    )
+    one = engine.collect(sums, 1).iloc[0]
+    n, total = int(one["n_customers"]), float(one["amount"] or 0)
+    gini = (n + 1 - 2 * one["weighted"] / total) / n if total else float("nan")
+    top = float(one["top"] or 0) / total if total else float("nan")
+    return CONCENTRATION.frame(
+        pd.DataFrame([{"basis": basis, "n_customers": n, "amount": one["amount"], "top_share": top, "gini": gini}])
+    )
+
+
+def move_customers(all_time: Table, window: Table, before: Table, params: Params) -> Table:
+    """Every customer with its group of all time, its group in the window now and a month ago; 0: not in the window."""
+    now = window.select(
+        "customer_id", nw.col("decile").alias("window_decile"), nw.col(params.amount_column).alias("window_amount")
+    )
+    then = before.select("customer_id", nw.col("decile").alias("previous_decile"))
+    joined = all_time.join(now, on="customer_id", how="left").join(then, on="customer_id", how="left")
+    return joined.with_columns(
+        nw.col("window_decile").fill_null(OUTSIDE), nw.col("previous_decile").fill_null(OUTSIDE)
+    ).select(
+        "customer_id", "decile", "place", nw.col(params.amount_column).alias("amount"),
+        "n_orders", "days_since_last_order", "window_decile", "window_amount", "previous_decile",
+    )  # fmt: skip
+
+
+def count_moves(moved: Table) -> Table:
+    return (
+        moved.filter((nw.col("window_decile") > OUTSIDE) | (nw.col("previous_decile") > OUTSIDE))
+        .group_by(nw.col("previous_decile").alias("from_decile"), nw.col("window_decile").alias("to_decile"))
+        .agg(nw.len().alias("n_customers"), nw.col("window_amount").sum().alias("amount"))
+        .sort("from_decile", "to_decile")
+    )
+
+
+def advise(moved: Table) -> Table:
+    """Who of the best falls: the two best groups of all time that are lower, or gone, in the window; and who rises."""
+    fell = (nw.col("decile") <= 2) & ((nw.col("window_decile") == OUTSIDE) | (nw.col("window_decile") > 3))
+    rose = (nw.col("window_decile") > OUTSIDE) & (nw.col("window_decile") <= 2) & (nw.col("decile") > 2)
+    number = nw.col("window_decile").cast(nw.String)
+    here = nw.when(nw.col("window_decile") == OUTSIDE).then(nw.lit(_("none"))).otherwise(number)
+    reason = [nw.lit(_("Group of all time: ")), nw.col("decile").cast(nw.String), nw.lit(_("; in the window: ")), here]
+    return (
+        moved.filter(fell | rose)
+        .with_columns(
+            priority=nw.when(fell).then(1).otherwise(2),
+            action=nw.when(fell)
+            .then(nw.lit(_("Ask why they buy less; a person in charge for the largest")))
+            .otherwise(nw.lit(_("Care for as for the best: they are on their way up"))),
+            reason=nw.concat_str(reason),
+            minus=-nw.col("amount"),
+        )
+        .sort("priority", "minus", "customer_id")
+        .select(
+            "customer_id", "priority", "action", "reason", "decile", "window_decile", "amount",
+            "n_orders", "days_since_last_order",
+        )
+    )  # fmt: skip
+
+
+# Small frame steps.
+
+
+def describe_groups(sums: pd.DataFrame) -> pd.DataFrame:
+    """DECILES from the groups' sums; the shares are of exact amounts."""
+    total = sums["amount"].sum()
+    orders, people = sums["n_orders"].astype(float), sums["n_customers"].astype(float)
+    cumulative = sums["amount"].cumsum()
+    return DECILES.frame(
+        sums.assign(
+            amount_share=[float(one / total) if total else 0.0 for one in sums["amount"]],
+            cumulative_share=[float(one / total) if total else 0.0 for one in cumulative],
+            mean_amount=sums["amount"].astype(float) / people,
+            mean_orders=orders / people,
+            average_order_amount=sums["amount"].astype(float) / orders,
+        )
+    )
+
+
+def describe_curve(hundredths: pd.DataFrame) -> pd.DataFrame:
+    """LORENZ, the best first."""
+    people, amount = hundredths["n_customers"].cumsum(), hundredths["amount"].cumsum().astype(float)
+    curve = pd.DataFrame({"customer_share": people / people.iloc[-1], "amount_share": amount / amount.iloc[-1]})
+    return LORENZ.frame(pd.concat([pd.DataFrame({"customer_share": [0.0], "amount_share": [0.0]}), curve]))
+
+
+def group_name(number: int) -> str:
+    return _("none") if number == OUTSIDE else str(number)
+
+
+def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Rows: group a month ago; columns: group now; 'none' is outside the window."""
+    matrix = moves.pivot(index="from_decile", columns="to_decile", values=value)
+    order = [*range(1, GROUPS + 1), OUTSIDE]
+    matrix = matrix.reindex(index=order, columns=order).map(lambda one: 0 if one is None or one != one else one)
+    return matrix.rename(index=group_name, columns=group_name)
+
+
+def findings(result: Result, currency: str) -> list[str]:
+    """What the numbers say, most important first."""
+    first, everything, window = result.all_time.iloc[0], *result.concentration.to_dict("records")
+    moved = result.moves[result.moves["from_decile"].between(1, 2)]
+    fell = moved[(moved["to_decile"] > 3) | (moved["to_decile"] == OUTSIDE)]["n_customers"].sum()
+    return [
+        _("The best tenth of the customers ({n}) brings {share} of the amount to date ({amount} of {total}).").format(
+            n=language.integer(first["n_customers"]), share=language.percent(first["amount_share"]),
+            amount=language.short_money(first["amount"], currency),
+            total=language.short_money(everything["amount"], currency)),
+        _("The top 20% bring {share} of all time and {window} in the window; the Gini coefficient is {gini} and {gini_window}."
+          ).format(
+            share=language.percent(everything["top_share"]), window=language.percent(window["top_share"]),
+            gini=language.decimal(everything["gini"], 2), gini_window=language.decimal(window["gini"], 2)),
+        _("{n} customers of last month's two best groups have fallen below the third, or out of the window.").format(
+            n=language.integer(fell)),
+    ]  # fmt: skip
+
+
+# Charts.
+
+
+def plot_shares(groups: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Share of the amount by group."""
+    shown = groups.assign(name=[_("group {n}").format(n=one) for one in groups["decile"]])
+    return charts.bars(
+        shown,
+        "name",
+        "amount_share",
+        language.percent,
+        xlabel=_("share of the amount"),
+        marked=shown["name"][:1],
+        ax=ax,
+    )
+
+
+def plot_lorenz(lorenz: pd.DataFrame, top_share: float, ax: Axes | None = None) -> Axes:
+    """The share of the amount that the best x % of the customers bring."""
+    note = (0.2, top_share, _("20% of customers: {share}").format(share=language.percent(top_share)))
+    return charts.curve(
+        lorenz, "customer_share", "amount_share", lambda one: language.percent(one, 0), name=_("customers"),
+        xlabel=_("share of the customers, the best first"), ylabel=_("share of the amount"),
+        diagonal=_("all bring the same"), notes=[note], ax=ax,
+    )  # fmt: skip
+
+
+def plot_moves(matrix: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Where the customers of each group of last month are now."""
+    return charts.heat_map(matrix, language.integer, xlabel=_("group now"), ylabel=_("group a month ago"), ax=ax)

@@ -1,0 +1,429 @@
+"""RFM: who buys recently, often and much?
+
+Definitions. *Recency*: whole days from the last order to ``as_of``; fewer is better. *Frequency*: orders to date. *Monetary*:
+amount to date, net of returns (``amount: gross``: without subtracting them), in the source's currency. Each becomes a score
+from 1 to k, k best: by quantile, ``1 + k·(rank − 1) // n`` with the minimum rank, so that equal values get equal scores
+and bins may differ in size; or by explicit cut points, which stay comparable from month to month. The scores R × F name ten
+segments; each of the 25 cells belongs to exactly one. The monetary score ranks customers within a segment; ``grid: rfm``
+puts the mean of F and M, rounded up, in the place of F. ``k`` other than five is mapped to the five levels of the grid.
+
+Source: A. M. Hughes, Strategic Database Marketing (1994), for the scores; the names of the segments are common practice.
+
+It cannot tell why somebody buys, nor whether a silent customer has left: scores compare customers with each other, not
+with a model of buying.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from typing import Literal
+
+import narwhals as nw
+import pandas as pd
+from matplotlib.axes import Axes
+
+from crm_analysis import charts, engine, language
+from crm_analysis.customers import known_orders, require, summarise_customers
+from crm_analysis.engine import Table, Tables
+from crm_analysis.language import _
+from crm_analysis.params import Run
+from crm_analysis.schema import Column, Shape
+
+REQUIRES = ("orders",)
+
+SEGMENTS = (
+    "champion", "loyal", "potential loyalist", "new", "promising",
+    "need attention", "about to sleep", "at risk", "cannot lose", "hibernating",
+)  # fmt: skip
+# Row r, column f, both from 1: the segment of the cell.
+GRID = {
+    5: ("new", "potential loyalist", "potential loyalist", "champion", "champion"),
+    4: ("promising", "potential loyalist", "potential loyalist", "loyal", "loyal"),
+    3: ("about to sleep", "about to sleep", "need attention", "loyal", "loyal"),
+    2: ("hibernating", "hibernating", "at risk", "at risk", "cannot lose"),
+    1: ("hibernating", "hibernating", "at risk", "at risk", "cannot lose"),
+}
+LEVELS = 5
+NOBODY = "no order yet"
+MOST_ORDERS = 15
+
+SEGMENT_TABLE = Shape(
+    "one row per segment",
+    {
+        "segment": Column("text", "segment"),
+        "n_customers": Column("integer", "customers"),
+        "customer_share": Column("fraction", "share of all customers"),
+        "amount": Column("money", "their amount to date"),
+        "amount_share": Column("fraction", "share of the amount of all customers"),
+        "mean_amount": Column("money", "amount per customer"),
+        "mean_orders": Column("fraction", "orders per customer"),
+        "mean_days_since_last_order": Column("fraction", "days since the last order, mean"),
+        "n_customers_previous_month": Column("integer", "customers at the end of the previous month"),
+        "n_customers_last_year": Column("integer", "customers at the end of the same month last year"),
+    },
+)
+CELLS = Shape(
+    "one row per pair of R and F scores",
+    {
+        "r_score": Column("integer", "recency score, highest best"),
+        "f_score": Column("integer", "frequency score, highest best"),
+        "segment": Column("text", "segment of the cell; with grid rfm that of its F alone"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount to date"),
+    },
+)
+BINS = Shape(
+    "one row per score of each dimension",
+    {
+        "dimension": Column("text", "recency, frequency or monetary"),
+        "score": Column("integer", "score, highest best"),
+        "n_customers": Column("integer", "customers with this score"),
+        "lowest": Column("fraction", "lowest value with this score: days, orders, amount"),
+        "highest": Column("fraction", "highest value with this score: days, orders, amount"),
+    },
+)
+DISTRIBUTION = Shape(
+    "one row per class of a dimension's value",
+    {
+        "lower": Column("fraction", "lower bound of the class, included"),
+        "upper": Column("fraction", "upper bound, not included; the last class of orders has none"),
+        "n_customers": Column("integer", "customers"),
+    },
+)
+MOVES = Shape(
+    "one row per pair of segments between which customers stand or moved",
+    {
+        "from_segment": Column("text", "segment at the end of the previous month"),
+        "to_segment": Column("text", "segment now"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount to date"),
+    },
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """``amount``: which amount is the monetary value. ``*_cuts``: explicit cut points, k − 1 of them, rising; empty:
+    quantiles. ``list_rows``: the most customers in the action list for people."""
+
+    k: int = 5
+    amount: Literal["net", "gross"] = "net"
+    grid: Literal["rf", "rfm"] = "rf"
+    recency_cuts_days: tuple[int, ...] = ()
+    frequency_cuts_orders: tuple[int, ...] = ()
+    monetary_cuts_amount: tuple[float, ...] = ()
+    min_customers: int = 50
+    list_rows: int = 5000
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.k <= 10:
+            raise ValueError(f"k is {self.k}; it goes from 2 to 10")
+        for name in ("recency_cuts_days", "frequency_cuts_orders", "monetary_cuts_amount"):
+            cuts = getattr(self, name)
+            if cuts and (len(cuts) != self.k - 1 or any(a >= b for a, b in zip(cuts, cuts[1:], strict=False))):
+                raise ValueError(f"{name} is {list(cuts)}; write {self.k - 1} rising numbers, or none")
+        if self.min_customers < 1 or self.list_rows < 1:
+            raise ValueError("min_customers and list_rows must be at least 1")
+
+    @property
+    def amount_column(self) -> str:
+        return f"{self.amount}_amount"
+
+
+@dataclass(frozen=True)
+class Result:
+    """``customers`` and ``actions`` have one row per customer and stay in the engine."""
+
+    customers: Table
+    actions: Table
+    segments: pd.DataFrame
+    cells: pd.DataFrame
+    bins: pd.DataFrame
+    moves: pd.DataFrame
+    distributions: dict[str, pd.DataFrame]
+
+
+def analyse(tables: Tables, run: Run, params: Params) -> Result:
+    """RFM at the end of ``run.month``, and its change on the previous month and on last year."""
+    now, before, last_year = (
+        summarise_customers(known_orders(tables, day), day) for day in (run.as_of, run.starts, run.last_year_as_of)
+    )
+    require(now, params.min_customers)
+    scored = engine.materialise(score_customers(now, params))
+    moves = engine.collect(count_moves(scored, score_customers(before, params), params), 200)
+    past = engine.collect(count_segments(score_customers(last_year, params)), len(SEGMENTS))
+    return Result(
+        customers=scored,
+        actions=advise(scored, params),
+        segments=describe_segments(engine.collect(sum_segments(scored, params), len(SEGMENTS)), moves, past),
+        cells=fill_cells(engine.collect(sum_cells(scored, params), params.k**2), params),
+        bins=pd.concat([engine.collect(sum_bins(scored, one, params), params.k) for one in _VALUES], ignore_index=True),
+        moves=MOVES.frame(moves),
+        distributions={
+            one: describe_classes(engine.collect(count_values(scored, one, params), 500), one) for one in _VALUES
+        },
+    )
+
+
+# The lazy steps.
+
+_VALUES = {"recency": "days_since_last_order", "frequency": "n_orders", "monetary": "amount"}
+
+
+def _value(dimension: str, params: Params) -> nw.Expr:
+    return nw.col(params.amount_column if dimension == "monetary" else _VALUES[dimension])
+
+
+def score_customers(customers: Table, params: Params) -> Table:
+    """``customers`` (schema.CUSTOMERS) with r_score, f_score, m_score and segment."""
+    n = engine.n_rows(customers)
+    scored = customers.with_columns(
+        r_score=_score(-nw.col("days_since_last_order"), [-one for one in params.recency_cuts_days[::-1]], n, params.k),
+        f_score=_score(nw.col("n_orders"), params.frequency_cuts_orders, n, params.k),
+        m_score=_score(nw.col(params.amount_column), params.monetary_cuts_amount, n, params.k),
+    )
+    f = nw.col("f_score") if params.grid == "rf" else (nw.col("f_score") + nw.col("m_score") + 1) // 2
+    return scored.with_columns(segment=_segment(_level(nw.col("r_score"), params.k), _level(f, params.k)))
+
+
+def _score(value: nw.Expr, cuts, n: int, k: int) -> nw.Expr:
+    """1..k, highest best: one more for each cut that the value reaches, or the tie-safe quantile."""
+    if cuts:
+        return reduce(lambda score, cut: score + (value >= cut).cast(nw.Int64), cuts, nw.lit(1))
+    return 1 + (k * (value.rank("min") - 1)) // max(n, 1)
+
+
+def _level(score: nw.Expr, k: int) -> nw.Expr:
+    return score if k == LEVELS else 1 + (LEVELS * (score - 1)) // k
+
+
+def _segment(r: nw.Expr, f: nw.Expr) -> nw.Expr:
+    cases = []
+    for segment in SEGMENTS:
+        rows = [
+            (r == level) & f.is_in([column for column, one in enumerate(row, 1) if one == segment])
+            for level, row in GRID.items()
+            if segment in row
+        ]
+        cases.append(nw.when(reduce(lambda left, right: left | right, rows)).then(nw.lit(segment)))
+    return nw.coalesce(*cases)
+
+
+def count_segments(scored: Table) -> Table:
+    return scored.group_by("segment").agg(nw.len().alias("n_customers"))
+
+
+def sum_segments(scored: Table, params: Params) -> Table:
+    return scored.group_by("segment").agg(
+        nw.len().alias("n_customers"),
+        nw.col(params.amount_column).sum().alias("amount"),
+        nw.col("n_orders").sum().alias("n_orders"),
+        nw.col("days_since_last_order").sum().alias("days"),
+    )
+
+
+def sum_cells(scored: Table, params: Params) -> Table:
+    return scored.group_by("r_score", "f_score").agg(
+        nw.len().alias("n_customers"), nw.col(params.amount_column).sum().alias("amount")
+    )
+
+
+def sum_bins(scored: Table, dimension: str, params: Params) -> Table:
+    value = _value(dimension, params)
+    return (
+        scored.group_by(nw.col(f"{dimension[0]}_score").alias("score"))
+        .agg(
+            nw.len().alias("n_customers"),
+            value.min().cast(nw.Float64).alias("lowest"),
+            value.max().cast(nw.Float64).alias("highest"),
+        )
+        .select(nw.lit(dimension).alias("dimension"), "score", "n_customers", "lowest", "highest")
+        .sort("score", descending=True)
+    )
+
+
+def count_moves(scored: Table, before: Table, params: Params) -> Table:
+    """From which segment to which; whoever first ordered this month comes from NOBODY."""
+    before = before.select("customer_id", nw.col("segment").alias("from_segment"))
+    return (
+        scored.join(before, on="customer_id", how="left")
+        .with_columns(nw.col("from_segment").fill_null(NOBODY), to_segment="segment")
+        .group_by("from_segment", "to_segment")
+        .agg(nw.len().alias("n_customers"), nw.col(params.amount_column).sum().alias("amount"))
+        .sort("from_segment", "to_segment")
+    )
+
+
+def count_values(scored: Table, dimension: str, params: Params) -> Table:
+    """Customers per class of the value: 30 days, single orders to 15, a quarter of a power of ten in amount."""
+    value = _value(dimension, params)
+    if dimension == "recency":
+        number = value // 30
+    elif dimension == "frequency":
+        number = nw.when(value > MOST_ORDERS).then(MOST_ORDERS).otherwise(value)
+    else:
+        amount = value.cast(nw.Float64)
+        number = nw.when(amount >= 1).then((nw.max_horizontal(amount, nw.lit(1.0)).log(10) * 4).floor())
+    classes = scored.group_by(number.cast(nw.Int64).alias("number")).agg(nw.len().alias("n_customers"))
+    return classes.sort("number")
+
+
+def advise(scored: Table, params: Params) -> Table:
+    """The action list, most urgent first: per customer what to do and why."""
+    segment = nw.col("segment")
+
+    def by_segment(texts: dict[str, object]) -> nw.Expr:
+        return nw.coalesce(*[nw.when(segment == one).then(nw.lit(text)) for one, text in texts.items()])
+
+    days, orders = nw.col("days_since_last_order").cast(nw.String), nw.col("n_orders").cast(nw.String)
+    reason = [nw.lit(_("Days since the last order: ")), days, nw.lit(_("; orders so far: ")), orders]
+    return (
+        scored.with_columns(
+            priority=by_segment({one: place for place, one in enumerate(PRIORITY, 1)}),
+            action=by_segment({one: ADVICE[one] for one in SEGMENTS}),
+            reason=nw.concat_str(reason),
+            minus=-nw.col(params.amount_column),
+        )
+        .sort("priority", "minus", "customer_id")
+        .select(
+            "customer_id", "segment", "priority", "action", "reason", "r_score", "f_score", "m_score",
+            "days_since_last_order", "n_orders", nw.col(params.amount_column),
+        )
+    )  # fmt: skip
+
+
+# Small frame steps.
+
+
+def describe_segments(sums: pd.DataFrame, moves: pd.DataFrame, last_year: pd.DataFrame) -> pd.DataFrame:
+    """SEGMENT_TABLE: every segment, also an empty one."""
+    frame = sums.set_index("segment").reindex(SEGMENTS)
+    n = frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
+    frame["amount"] = [0 if one is None or one != one else one for one in frame["amount"]]
+    total = frame["amount"].sum()
+    people = n.where(n > 0)
+    frame["customer_share"] = n / n.sum()
+    frame["amount_share"] = [float(one / total) if total else 0.0 for one in frame["amount"]]
+    frame["mean_amount"] = frame["amount"].astype(float) / people
+    frame["mean_orders"] = frame["n_orders"].astype(float) / people
+    frame["mean_days_since_last_order"] = frame["days"].astype(float) / people
+    earlier = moves[moves["from_segment"] != NOBODY].groupby("from_segment")["n_customers"].sum()
+    frame["n_customers_previous_month"] = earlier.reindex(SEGMENTS).fillna(0).astype(int)
+    past = last_year.set_index("segment")["n_customers"].reindex(SEGMENTS)
+    frame["n_customers_last_year"] = past.fillna(0).astype(int) if len(last_year) else pd.NA
+    return SEGMENT_TABLE.frame(frame.reset_index())
+
+
+def fill_cells(cells: pd.DataFrame, params: Params) -> pd.DataFrame:
+    """CELLS: every cell of the grid, also an empty one."""
+    scores = range(params.k, 0, -1)
+    every = pd.MultiIndex.from_product([scores, scores[::-1]], names=["r_score", "f_score"])
+    frame = cells.set_index(["r_score", "f_score"]).reindex(every).reset_index()
+    frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
+    frame["amount"] = [0 if one is None or one != one else one for one in frame["amount"]]
+    level = {score: score if params.k == LEVELS else 1 + (LEVELS * (score - 1)) // params.k for score in scores}
+    frame["segment"] = [GRID[level[r]][level[f] - 1] for r, f in zip(frame["r_score"], frame["f_score"], strict=True)]
+    return CELLS.frame(frame)
+
+
+def describe_classes(classes: pd.DataFrame, dimension: str) -> pd.DataFrame:
+    """DISTRIBUTION: the classes' bounds; of an amount below one there is one class without bounds."""
+    number = classes["number"].astype(float)
+    if dimension == "monetary":
+        lower, upper = 10 ** (number / 4), 10 ** ((number + 1) / 4)
+    else:
+        width = 30 if dimension == "recency" else 1
+        lower, upper = number * width, (number + 1) * width
+    return DISTRIBUTION.frame(classes.assign(lower=lower, upper=upper))
+
+
+def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Rows: segment a month ago; columns: segment now."""
+    matrix = moves.pivot(index="from_segment", columns="to_segment", values=value)
+    rows = [one for one in (*SEGMENTS, NOBODY) if one in matrix.index]
+    matrix = matrix.reindex(index=rows, columns=[one for one in SEGMENTS if one in matrix.columns])
+    return matrix.map(lambda one: 0 if one is None or one != one else one)
+
+
+def findings(result: Result, currency: str) -> list[str]:
+    """What the numbers say, most important first."""
+    frame = result.segments.set_index("segment")
+    best = frame.loc[["champion", "loyal"]]
+    sleeping = frame.loc[["at risk", "cannot lose"]]
+    total, n = frame["amount"].sum(), int(frame["n_customers"].sum())
+    new = result.moves[result.moves["from_segment"] == NOBODY]["n_customers"].sum()
+    told = [
+        _("Champions and loyal customers are {share} of {n} customers and bring {amount_share} of the amount to date"
+          " ({amount} of {total}).").format(
+            share=language.percent(best["customer_share"].sum()), n=language.integer(n),
+            amount_share=language.percent(best["amount_share"].sum()),
+            amount=language.short_money(best["amount"].sum(), currency), total=language.short_money(total, currency)),
+        _("{n} good customers have gone quiet (at risk, cannot lose); they stand for {amount}, {share} of the amount to"
+          " date: win them back first.").format(
+            n=language.integer(sleeping["n_customers"].sum()),
+            amount=language.short_money(sleeping["amount"].sum(), currency),
+            share=language.percent(sleeping["amount_share"].sum())),
+        _("{n} customers ordered for the first time this month.").format(n=language.integer(new)),
+    ]  # fmt: skip
+    change = (frame["n_customers"] - frame["n_customers_previous_month"]).sort_values()
+    if change.iloc[-1] > 0 and change.iloc[0] < 0:
+        told.append(
+            _("Since last month, “{up}” grew most ({more}) and “{down}” shrank most ({less}).").format(
+                up=_(change.index[-1]), more=language.signed(change.iloc[-1], language.integer),
+                down=_(change.index[0]), less=language.signed(change.iloc[0], language.integer))
+        )  # fmt: skip
+    return told
+
+
+# What to do, by segment; the most urgent first.
+PRIORITY = (
+    "cannot lose", "at risk", "champion", "need attention", "new",
+    "potential loyalist", "loyal", "about to sleep", "promising", "hibernating",
+)  # fmt: skip
+ADVICE = {
+    "champion": "Thank and keep: early access to new things, ask for a recommendation; no discount needed",
+    "loyal": "Offer more of what they buy, and the next better; invite to the loyalty programme",
+    "potential loyalist": "Bring the next order soon: a related product, a reward at the third order",
+    "new": "Welcome within the week: help with the first purchase, show the range",
+    "promising": "Remind with a small reason to come back within the month",
+    "need attention": "Make a limited offer from their favourite range now",
+    "about to sleep": "Remind of what they bought, with popular products; a small discount",
+    "at risk": "Write personally, ask what went wrong, offer to come back",
+    "cannot lose": "Telephone: the best customers who stopped; a person in charge, a personal offer",
+    "hibernating": "Cheap contact only: seasonal mailing; do not spend on them",
+}
+
+
+# Charts.
+
+
+def plot_segments(segments: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Share of customers beside share of money, by segment."""
+    shown = segments.assign(segment=[_(one) for one in segments["segment"]])
+    names = {"customer_share": _("share of customers"), "amount_share": _("share of the amount")}
+    return charts.paired_bars(shown, "segment", names, language.percent, xlabel=_("share"), ax=ax)
+
+
+def plot_cells(cells: pd.DataFrame, value: str, show: charts.Show, title: str, ax: Axes | None = None) -> Axes:
+    """The R × F grid as a heat map of ``value``."""
+    matrix = cells.pivot(index="r_score", columns="f_score", values=value).sort_index(ascending=False)
+    xlabel, ylabel = _("frequency score (5 = most orders)"), _("recency score (5 = latest)")
+    return charts.heat_map(matrix, show, xlabel=xlabel, ylabel=ylabel, title=title, ax=ax)
+
+
+def plot_moves(matrix: pd.DataFrame, show: charts.Show, ax: Axes | None = None) -> Axes:
+    """Where the customers of each segment of last month are now."""
+    shown = matrix.rename(index=_, columns=_)
+    return charts.heat_map(shown, show, xlabel=_("segment now"), ylabel=_("segment a month ago"), ax=ax)
+
+
+def plot_distribution(frame: pd.DataFrame, bins: pd.DataFrame, dimension: str, ax: Axes | None = None) -> Axes:
+    """How the value is spread over customers, with the cut points between the scores drawn in."""
+    own = bins[bins["dimension"] == dimension].sort_values("lowest").iloc[1:]
+    cuts = [(cut, str(score)) for cut, score in zip(own["lowest"], own["score"], strict=True)]
+    title = {"recency": _("days since the last order"), "frequency": _("orders"), "monetary": _("amount to date")}
+    return charts.histogram(
+        frame.dropna(), cuts, language.short_number, xlabel=title[dimension], ylabel=_("customers"),
+        is_log=dimension == "monetary", ax=ax,
+    )  # fmt: skip
