@@ -62,6 +62,18 @@ def label(text: object) -> str:
     return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
 
 
+def _say(ax: Axes, text: str) -> Axes:
+    """What the chart shows, for those who cannot see it: the figure's label."""
+    ax.figure.set_label(text)
+    return ax
+
+
+def _list(names: Sequence[object], numbers: Sequence[float], show: Show) -> str:
+    """``a 12%, b 3%``; of a long row the first twelve."""
+    pairs = [f"{name} {show(number)}" for name, number in zip(names, numbers, strict=True)]
+    return ", ".join(pairs[:12]) + (", …" if len(pairs) > 12 else "")
+
+
 def bars(
     frame: pd.DataFrame,
     name: str,
@@ -90,7 +102,7 @@ def bars(
     ax.axvline(0, color=MUTED, linewidth=0.8)
     if numbers.min() >= 0:
         ax.set_xlim(left=0)
-    return ax
+    return _say(ax, f"{xlabel}: {_list(frame[name], numbers, show)}.")
 
 
 def paired_bars(
@@ -111,7 +123,8 @@ def paired_bars(
     ax.set_axisbelow(True)
     ax.margins(x=0.12)
     ax.legend(frameon=False, loc="lower right", ncols=1)
-    return ax
+    told = [f"{title}: {_list(frame[name], frame[column].astype(float), show)}." for column, title in values.items()]
+    return _say(ax, " ".join(told))
 
 
 def _name_rows(ax: Axes, names: pd.Series) -> None:
@@ -122,9 +135,7 @@ def _name_rows(ax: Axes, names: pd.Series) -> None:
     ax.spines["bottom"].set_visible(False)
 
 
-def heat_map(
-    matrix: pd.DataFrame, show: Show, *, xlabel: str, ylabel: str, title: str = "", ax: Axes | None = None
-) -> Axes:
+def heat_map(matrix: pd.DataFrame, show: Show, *, xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
     """A matrix of numbers, each written in its cell; darker is more. Rows and columns as in the frame."""
     ax = _axes(ax, 1.6 + 0.72 * matrix.shape[1], 1.1 + 0.42 * matrix.shape[0])
     numbers = matrix.astype(float).to_numpy()
@@ -150,8 +161,9 @@ def heat_map(
         spine.set_visible(False)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    ax.set_title(title)
-    return ax
+    largest = matrix.stack().astype(float).sort_values(ascending=False).head(6)
+    names = [f"{row} → {column}" for row, column in largest.index]
+    return _say(ax, f"{ylabel} → {xlabel}: {_list(names, largest, show)}.")
 
 
 def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: str, ax: Axes | None = None) -> Axes:
@@ -161,7 +173,7 @@ def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: s
     step = max(1, int(np.ceil(len(frame) / 13)))
     ax.set_xticks(np.arange(0, len(frame), step), [label(one) for one in frame[name].iloc[::step]])
     _count_upwards(ax, show, ylabel)
-    return ax
+    return _say(ax, f"{ylabel}: {_list(frame[name].iloc[-12:], frame[value].astype(float).iloc[-12:], show)}.")
 
 
 def histogram(
@@ -192,7 +204,7 @@ def histogram(
         )  # fmt: skip
     ax.set_xlabel(xlabel)
     _count_upwards(ax, show, ylabel)
-    return ax
+    return _say(ax, f"{xlabel}: {_list([text for _, text in cuts], [at for at, _ in cuts], show)}.")
 
 
 def _count_upwards(ax: Axes, show: Show, ylabel: str) -> None:
@@ -233,4 +245,4 @@ def curve(
     ax.tick_params(length=0)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    return ax
+    return _say(ax, " ".join(f"{text}." for _, _, text in notes))

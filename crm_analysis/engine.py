@@ -6,6 +6,7 @@ nothing is built as SQL text from values.
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -61,10 +62,8 @@ def write_parquet(table: Table, path: Path) -> None:
 
 
 def write_csv(table: Table, path: Path) -> None:
-    """Write a table as UTF-8 CSV without bringing its rows into Python; every text is quoted."""
-    relation = table.to_native()
-    text = [name for name, type_ in zip(relation.columns, relation.types, strict=True) if str(type_) == "VARCHAR"]
-    relation.write_csv(str(path), header=True, sep=",", quotechar='"', escapechar='"', force_quote=text or None)
+    """Write a table as UTF-8 CSV, every field quoted, without bringing its rows into Python."""
+    table.to_native().write_csv(str(path), header=True, quoting=csv.QUOTE_ALL)
 
 
 def collect(table: Table, max_rows: int) -> pd.DataFrame:

@@ -12,7 +12,13 @@ from decimal import Decimal
 
 from babel import Locale
 from babel.dates import format_date
-from babel.numbers import format_compact_decimal, format_currency, format_decimal, format_percent
+from babel.numbers import (
+    format_compact_currency,
+    format_compact_decimal,
+    format_currency,
+    format_decimal,
+    format_percent,
+)
 
 LANGUAGES = ("en",)
 
@@ -43,6 +49,16 @@ def decimal(value: Number, digits: int = 1) -> str:
     return format_decimal(value, format=f"#,##0.{'0' * digits}", locale=_active["locale"])
 
 
+def plain(value: Number) -> str:
+    """A number with at most two decimals, and no more than it needs."""
+    return format_decimal(value, format="#,##0.##", locale=_active["locale"])
+
+
+def amount(value: Number, currency: str) -> str:
+    """An amount under a head that names the currency: in its number of decimals, without its sign."""
+    return format_currency(value, currency, format="#,##0.00", locale=_active["locale"])
+
+
 def percent(value: Number, digits: int = 1) -> str:
     """A share of 1 as per cent: 0.123 → 12.3%."""
     return format_percent(value, format=f"#,##0.{'0' * digits}%", locale=_active["locale"])
@@ -52,11 +68,6 @@ def signed(value: Number, show) -> str:
     """A change, with its sign: +3, −2.5%; ``show`` formats the absolute value."""
     sign = "+" if value > 0 else "−" if value < 0 else "±"
     return sign + show(abs(value))
-
-
-def money(value: Number, currency: str) -> str:
-    """An amount with its currency, in the currency's own number of decimals."""
-    return format_currency(value, currency, locale=_active["locale"])
 
 
 def short_number(value: Number) -> str:
@@ -69,7 +80,6 @@ def short_money(value: Number, currency: str) -> str:
     """A rounded amount for a headline: €3.4M; below ten thousand in whole units."""
     if abs(value) < 10_000:
         return format_currency(value, currency, format="¤#,##0", locale=_active["locale"], currency_digits=False)
-    from babel.numbers import format_compact_currency
 
     digits = 0 if abs(value) < 1e6 else 2
     return format_compact_currency(value, currency, locale=_active["locale"], fraction_digits=digits)

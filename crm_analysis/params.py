@@ -126,7 +126,7 @@ def _typed(hint, value, file: object, prefix: str):
             raise ValueError(f"'{value}' is not one of {', '.join(arguments)}")
         return value
     if origin is tuple:
-        items = value if isinstance(value, list | tuple) else [value]
+        items = value if isinstance(value, list | tuple) else [] if value in (None, "") else [value]
         return tuple(_typed(arguments[0], item, file, prefix) for item in items)
     if origin is dict:
         if not isinstance(value, Mapping):
@@ -181,6 +181,14 @@ def _scalar(hint: type, value):
             raise ValueError(f"'{text}' is not a date such as 2026-10-31")
         return date.fromisoformat(text)
     raise TypeError(f"no reading of {hint}")
+
+
+def find_root(start: Path) -> Path:
+    """The project's folder, which holds ``params/run.yml``: ``start`` or one above it. Raises ParameterError."""
+    for folder in (start, *start.parents):
+        if (folder / "params" / "run.yml").is_file():
+            return folder
+    raise ParameterError("E-PAR-2", "run this in the project's folder: there is no params/run.yml here", file=start)
 
 
 def first_of_month(month: str, months_later: int = 0) -> date:

@@ -161,7 +161,8 @@ CUSTOMERS = Shape(
     },
 )
 
-FATES = ("used", "duplicate", "excluded", "rejected", "blank")
+# What can become of a row; in a report also "out of window": dated after its month.
+FATES = ("used", "out of window", "duplicate", "excluded", "rejected", "blank")
 
 LEDGER = Shape(
     grain="rows and money of one file by what became of them",
@@ -199,6 +200,21 @@ COMPLETENESS = Shape(
         "n_repaired": Column("integer", "rows whose text was changed to be read: spaces, suffixes"),
     },
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyFigure:
+    """A number for the first screen, beside its value a month and a year ago where these are known.
+
+    ``unit``: count, share (of 1), money or number.
+    """
+
+    name: str
+    value: object
+    unit: str = "count"
+    previous: object = None
+    last_year: object = None
+
 
 _EPOCH = date(1970, 1, 1)
 

@@ -92,7 +92,7 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
     path = contract_path(root, source)
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
-    known = _read_meta(folder) if (folder / META).exists() else None
+    known = read_meta(folder) if (folder / META).exists() else None
     inputs = find_inputs(contract, path, root, known)
     fingerprint = _fingerprint(path, inputs)
     if known is None or known.fingerprint != fingerprint:
@@ -102,7 +102,7 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
 
 def check(folder: Path) -> Meta:
     """The database's meta, after every file was compared with its recorded hash. Raises IntegrityError E-DB-1."""
-    meta = _read_meta(folder)
+    meta = read_meta(folder)
     for name, known in meta.tables.items():
         file = folder / f"{name}.parquet"
         if not file.is_file() or sha256(file) != known["sha256"]:
@@ -115,7 +115,8 @@ def check(folder: Path) -> Meta:
     return meta
 
 
-def _read_meta(folder: Path) -> Meta:
+def read_meta(folder: Path) -> Meta:
+    """What a customer database is. Raises IntegrityError E-DB-1."""
     try:
         return Meta(**json.loads((folder / META).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -128,7 +129,7 @@ def _read_meta(folder: Path) -> Meta:
 
 def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
     """The tables of a customer database, lazily, by name."""
-    return {name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in _read_meta(folder).tables}
+    return {name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in read_meta(folder).tables}
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------

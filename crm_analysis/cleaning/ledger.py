@@ -60,6 +60,12 @@ def prove(ledger: pd.DataFrame, n_records: dict[str, int]) -> None:
             raise IntegrityError("E-LED-1", f"{n} records were read but {found} have a fate: report this", file=file)
 
 
+def fates_at(ledger: pd.DataFrame, month: str) -> pd.DataFrame:
+    """The ledger as a report on ``month`` sees it: rows dated later were read, but are out of its window."""
+    later = (ledger["fate"] == "used") & (ledger["ordered_month"].fillna("") > month)
+    return ledger.assign(fate=ledger["fate"].mask(later, "out of window"))
+
+
 def shares_rejected(ledger: pd.DataFrame) -> tuple[float, float]:
     """The share of rows, and of money, that was rejected among what should have been used."""
     rejected = ledger[ledger["fate"] == "rejected"]

@@ -27,7 +27,7 @@ from crm_analysis.customers import known_orders, require, summarise_customers
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import Column, Shape, day_number
+from crm_analysis.schema import Column, KeyFigure, Shape, day_number
 
 REQUIRES = ("orders",)
 GROUPS = 10
@@ -57,7 +57,7 @@ LORENZ = Shape(
 CONCENTRATION = Shape(
     "one row per basis",
     {
-        "basis": Column("text", "all time or window"),
+        "basis": Column("text", "all time; the window now, a month and a year ago"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "their amount"),
         "top_share": Column("fraction", "share of the amount that the top 20 % of customers bring"),
@@ -114,7 +114,10 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     require(everybody, params.min_customers)
     all_time = engine.materialise(group_customers(everybody, params))
     window = engine.materialise(group_customers(within_window(tables, run.as_of, params), params))
-    before = group_customers(within_window(tables, run.starts, params), params)
+    before, last_year = (
+        group_customers(within_window(tables, day, params), params) for day in (run.starts, run.last_year_as_of)
+    )
+    bases = {"all time": all_time, "window": window, "previous month": before, "last year": last_year}
     moves = engine.materialise(move_customers(all_time, window, before, params))
     return Result(
         customers=moves,
@@ -123,7 +126,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         window=describe_groups(engine.collect(sum_groups(window, params), GROUPS)),
         lorenz=describe_curve(engine.collect(sum_hundredths(all_time, params), 100)),
         concentration=pd.concat(
-            [concentrate(all_time, "all time", params), concentrate(window, "window", params)], ignore_index=True
+            [concentrate(grouped, basis, params) for basis, grouped in bases.items()], ignore_index=True
         ),
         moves=MOVES.frame(engine.collect(count_moves(moves), (GROUPS + 1) ** 2)),
     )
@@ -283,9 +286,27 @@ def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
     return matrix.rename(index=group_name, columns=group_name)
 
 
+def key_figures(result: Result) -> list[KeyFigure]:
+    """For the first screen, all within the window."""
+    bases = result.concentration.set_index("basis")
+    known = bases["n_customers"] > 0
+
+    def figure(name: str, column: str, unit: str) -> KeyFigure:
+        past = [bases.loc[one, column] if known[one] else None for one in ("previous month", "last year")]
+        return KeyFigure(name=name, value=bases.loc["window", column], unit=unit, previous=past[0], last_year=past[1])
+
+    return [
+        figure(_("customers in the window"), "n_customers", "count"),
+        figure(_("amount in the window"), "amount", "money"),
+        figure(_("share of the top 20%"), "top_share", "share"),
+        figure(_("Gini coefficient"), "gini", "number"),
+    ]
+
+
 def findings(result: Result, currency: str) -> list[str]:
     """What the numbers say, most important first."""
-    first, everything, window = result.all_time.iloc[0], *result.concentration.to_dict("records")
+    first = result.all_time.iloc[0]
+    everything, window = result.concentration.head(2).to_dict("records")
     moved = result.moves[result.moves["from_decile"].between(1, 2)]
     fell = moved[(moved["to_decile"] > 3) | (moved["to_decile"] == OUTSIDE)]["n_customers"].sum()
     return [
@@ -329,6 +350,6 @@ def plot_lorenz(lorenz: pd.DataFrame, top_share: float, ax: Axes | None = None) 
     )  # fmt: skip
 
 
-def plot_moves(matrix: pd.DataFrame, ax: Axes | None = None) -> Axes:
+def plot_moves(matrix: pd.DataFrame, show: charts.Show, ax: Axes | None = None) -> Axes:
     """Where the customers of each group of last month are now."""
-    return charts.heat_map(matrix, language.integer, xlabel=_("group now"), ylabel=_("group a month ago"), ax=ax)
+    return charts.heat_map(matrix, show, xlabel=_("group now"), ylabel=_("group a month ago"), ax=ax)

@@ -28,7 +28,7 @@ from crm_analysis.customers import known_orders, require, summarise_customers
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run
-from crm_analysis.schema import Column, Shape
+from crm_analysis.schema import Column, KeyFigure, Shape
 
 REQUIRES = ("orders",)
 
@@ -61,6 +61,14 @@ SEGMENT_TABLE = Shape(
         "mean_days_since_last_order": Column("fraction", "days since the last order, mean"),
         "n_customers_previous_month": Column("integer", "customers at the end of the previous month"),
         "n_customers_last_year": Column("integer", "customers at the end of the same month last year"),
+    },
+)
+ADVICE_TABLE = Shape(
+    "one row per segment, the most urgent first",
+    {
+        "segment": Column("text", "segment"),
+        "n_customers": Column("integer", "customers"),
+        "action": Column("text", "what to do"),
     },
 )
 CELLS = Shape(
@@ -281,7 +289,7 @@ def advise(scored: Table, params: Params) -> Table:
     return (
         scored.with_columns(
             priority=by_segment({one: place for place, one in enumerate(PRIORITY, 1)}),
-            action=by_segment({one: ADVICE[one] for one in SEGMENTS}),
+            action=by_segment({one: _(ADVICE[one]) for one in SEGMENTS}),
             reason=nw.concat_str(reason),
             minus=-nw.col(params.amount_column),
         )
@@ -338,12 +346,40 @@ def describe_classes(classes: pd.DataFrame, dimension: str) -> pd.DataFrame:
     return DISTRIBUTION.frame(classes.assign(lower=lower, upper=upper))
 
 
+def advice_table(segments: pd.DataFrame) -> pd.DataFrame:
+    """ADVICE_TABLE, the most urgent segment first."""
+    frame = segments.set_index("segment").loc[list(PRIORITY)].reset_index()
+    return ADVICE_TABLE.frame(frame.assign(action=[_(ADVICE[one]) for one in frame["segment"]]))
+
+
 def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
     """Rows: segment a month ago; columns: segment now."""
     matrix = moves.pivot(index="from_segment", columns="to_segment", values=value)
     rows = [one for one in (*SEGMENTS, NOBODY) if one in matrix.index]
     matrix = matrix.reindex(index=rows, columns=[one for one in SEGMENTS if one in matrix.columns])
     return matrix.map(lambda one: 0 if one is None or one != one else one)
+
+
+def key_figures(result: Result) -> list[KeyFigure]:
+    """For the first screen: how many customers, and how many of the best, the sleeping and the new."""
+    frame = result.segments.set_index("segment")
+    has_past = frame["n_customers_last_year"].notna().all()
+
+    def count(name: str, segments: list[str]) -> KeyFigure:
+        part = frame.loc[segments]
+        return KeyFigure(
+            name=name,
+            value=int(part["n_customers"].sum()),
+            previous=int(part["n_customers_previous_month"].sum()),
+            last_year=int(part["n_customers_last_year"].sum()) if has_past else None,
+        )
+
+    return [
+        count(_("customers"), list(SEGMENTS)),
+        count(_("champions and loyal"), ["champion", "loyal"]),
+        count(_("at risk and cannot lose"), ["at risk", "cannot lose"]),
+        count(_("new and promising"), ["new", "promising"]),
+    ]
 
 
 def findings(result: Result, currency: str) -> list[str]:
@@ -405,11 +441,11 @@ def plot_segments(segments: pd.DataFrame, ax: Axes | None = None) -> Axes:
     return charts.paired_bars(shown, "segment", names, language.percent, xlabel=_("share"), ax=ax)
 
 
-def plot_cells(cells: pd.DataFrame, value: str, show: charts.Show, title: str, ax: Axes | None = None) -> Axes:
+def plot_cells(cells: pd.DataFrame, value: str, show: charts.Show, ax: Axes | None = None) -> Axes:
     """The R × F grid as a heat map of ``value``."""
     matrix = cells.pivot(index="r_score", columns="f_score", values=value).sort_index(ascending=False)
     xlabel, ylabel = _("frequency score (5 = most orders)"), _("recency score (5 = latest)")
-    return charts.heat_map(matrix, show, xlabel=xlabel, ylabel=ylabel, title=title, ax=ax)
+    return charts.heat_map(matrix, show, xlabel=xlabel, ylabel=ylabel, ax=ax)
 
 
 def plot_moves(matrix: pd.DataFrame, show: charts.Show, ax: Axes | None = None) -> Axes:

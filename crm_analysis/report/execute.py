@@ -1,0 +1,110 @@
+"""Run one notebook in a kernel of its own, in a private folder, and check that it really ran."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from pathlib import Path
+
+import nbformat
+import papermill
+from jupyter_client.kernelspec import NoSuchKernel
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
+from traitlets.config import Config
+
+from crm_analysis.errors import InputError, MachineError, NotEnoughData, ReportError
+from crm_analysis.report.page import SUMMARY
+
+CELL_SECONDS = 600
+NO_SPACE = "No space left on device"
+
+
+def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
+    """The executed notebook, also written to ``bundle``/notebooks. ``work``: an empty folder for the kernel to run in.
+
+    Raises NotEnoughData and InputError as the notebook does, ReportError where a cell failed, ran too long or the kernel
+    died, MachineError where the disk is full or there is no kernel.
+    """
+    name = notebook.stem
+    target = bundle / "notebooks" / notebook.name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            executed = papermill.execute_notebook(
+                str(notebook),
+                str(work / notebook.name),
+                parameters={"run": run, "method": method},
+                kernel_name="python3",
+                cwd=str(work),
+                progress_bar=progress,
+                execution_timeout=CELL_SECONDS,
+                request_save_on_cell_execute=False,
+                # A socket in the file system: no port, and nobody else on the machine can listen.
+                config=Config(KernelManager={"transport": "ipc"}),
+                # What the kernel has to say is in the notebook.
+                extra_arguments=["--IPKernelApp.log_level=50"],
+            )
+    except PapermillExecutionError as error:
+        raise _told(name, error) from error
+    except CellTimeoutError as error:
+        raise ReportError("E-RPT-3", f"a cell ran longer than {CELL_SECONDS} s", file=notebook.name) from error
+    except DeadKernelError as error:
+        cell = _last_finished(work / notebook.name)
+        raise ReportError(
+            "E-RPT-2", "the kernel died, perhaps for want of memory: lower memory_limit in params/run.yml",
+            file=notebook.name, rows=f"after cell {cell}",
+        ) from error  # fmt: skip
+    except NoSuchKernel as error:
+        raise MachineError("E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name) from error
+    # Times and paths of this machine are nobody's business, and differ from run to run.
+    executed.metadata.pop("papermill", None)
+    for cell in executed.cells:
+        cell.metadata.pop("papermill", None)
+        cell.metadata.pop("execution", None)
+    audit(executed, name, bundle)
+    nbformat.write(executed, target)
+    return executed
+
+
+def _told(name: str, error: PapermillExecutionError) -> Exception:
+    """The error of a cell as one line, with the number of the cell in the notebook."""
+    where = {"file": f"{name}.ipynb", "rows": f"cell {error.cell_index + 1}"}
+    if NO_SPACE in str(error.evalue):
+        return MachineError("E-DISK-1", "the disk is full: free some space and run again", **where)
+    for kind in (NotEnoughData, InputError):
+        if error.ename == kind.__name__:
+            code, _, rest = str(error.evalue).partition(" ")
+            return kind(code, rest.partition("fix=")[2], **where)
+    line = next(iter(str(error.evalue).splitlines()), "")[:200]
+    return ReportError("E-RPT-1", f"{error.ename}: {line}; open the notebook in JupyterLab (make lab)", **where)
+
+
+def _last_finished(path: Path) -> int:
+    if not path.exists():
+        return 0
+    cells = nbformat.read(path, as_version=4).cells
+    return max((number for number, cell in enumerate(cells, 1) if cell.get("execution_count")), default=0)
+
+
+def audit(notebook: NotebookNode, name: str, bundle: Path) -> None:
+    """Every code cell ran, in order, without an error, to the end of the page. Raises ReportError E-AUD-1.
+
+    A finished run proves nothing by itself: a kernel that dies can leave a notebook that says it is complete.
+    """
+    expected = 0
+    for number, cell in enumerate(notebook.cells, 1):
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        expected += 1
+        failed = any(output.output_type == "error" for output in cell.outputs)
+        if failed or cell.execution_count != expected:
+            raise ReportError(
+                "E-AUD-1", "this cell did not run as it should", file=f"{name}.ipynb", rows=f"cell {number}"
+            )
+    summary = bundle / "data" / name / f"{SUMMARY}.json"
+    if not summary.is_file() or json.loads(summary.read_text(encoding="utf-8"))["run"] != os.environ["CRM_RUN_ID"]:
+        raise ReportError("E-AUD-1", "the notebook ended without page.end()", file=f"{name}.ipynb", rows="last cell")

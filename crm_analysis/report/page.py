@@ -1,0 +1,172 @@
+"""The notebook's voice: it opens the data, shows tables, figures and findings, and keeps the numbers behind them.
+
+In a monthly run the page's files go into the bundle that is being made (``CRM_BUNDLE``); in JupyterLab into ``build/lab``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from IPython.display import display
+from markupsafe import Markup
+from matplotlib.axes import Axes
+
+from crm_analysis import charts, engine, language, methods, warehouse
+from crm_analysis.cleaning.ledger import MAX_LEDGER_ROWS, fates_at
+from crm_analysis.engine import Table
+from crm_analysis.language import _
+from crm_analysis.methods.quality import STEPS, sum_fates, warn
+from crm_analysis.params import Run, build, find_root, read_yaml
+from crm_analysis.report import elements
+from crm_analysis.report.actions import write_actions
+from crm_analysis.report.publish import resolve_month
+from crm_analysis.schema import KeyFigure, Shape
+
+SUMMARY = "summary"
+
+
+class Page:
+    """One report. ``run`` and ``method`` override ``params/run.yml`` and ``params/<name>.yml``."""
+
+    def __init__(self, name: str, run: dict, method: dict) -> None:
+        root = Path(os.environ.get("CRM_ROOT") or find_root(Path.cwd()))
+        in_bundle = "CRM_BUNDLE" in os.environ
+        self.name, self.module = name, methods.load(name)
+        self.folder = Path(os.environ["CRM_BUNDLE"]) if in_bundle else root / "build" / "lab"
+        path = root / "params" / "run.yml"
+        self.run: Run = build(Run, {**read_yaml(path), **run}, path)
+        path = root / "params" / f"{name}.yml"
+        self.params = build(self.module.Params, {**read_yaml(path), **method}, path)
+        database = warehouse.warehouse_folder(root, self.run.source)
+        if not in_bundle:
+            warehouse.ensure(root, self.run.source, self.run.memory_limit)
+        self.meta = warehouse.read_meta(database)
+        self.run = replace(self.run, month=resolve_month(self.run, self.meta))
+        language.use(self.run.language)
+        charts.use_theme()
+        self.connection = engine.connect(Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
+        self.tables = warehouse.open_tables(database, self.connection)
+        self.currency = self.meta.currency
+        self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None}
+        self._shapes: dict[str, Shape] = {}
+        self._numbers = {"table": 0, "figure": 0}
+        (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
+
+    # What came in.
+
+    def show_data(self) -> None:
+        """Where the data come from, what was read and what was left out, and whether that should worry the reader."""
+        ledger = fates_at(engine.collect(self.tables["ledger"], MAX_LEDGER_ROWS), self.run.month)
+        versions = {"crm-analysis": version("crm-analysis"), "duckdb": version("duckdb")}
+        pairs = [
+            (_("period"), language.month(self.run.month)),
+            (_("as of"), language.day(self.run.as_of)),
+            (_("source"), f"{self.meta.company}: {self.meta.description}"),
+            (_("data from"), f"{self.meta.first_date} – {self.meta.last_date}"),
+            (_("time zone"), self.meta.time_zone),
+            (_("currency"), self.currency),
+            (_("files"), ", ".join(f"{one['label']} ({one['sha256'][:12]})" for one in self.meta.inputs)),
+            (_("versions"), ", ".join(f"{name} {number}" for name, number in versions.items())),
+            (_("run"), os.environ.get("CRM_RUN_ID", "JupyterLab")),
+        ]
+        self._display(elements.facts(pairs))
+        self.show_warnings(warn(ledger))
+        steps = sum_fates(ledger)
+        kept = steps[steps["table"].isin(["order_lines", "orders"])]
+        self.show_table(
+            "rows", kept, STEPS, _("What became of the rows of the source; the quality report has all of it.")
+        )
+
+    def show_warnings(self, sentences: Sequence[str]) -> None:
+        for one in sentences:
+            self._display(Markup('<p class="warning"><strong>{}</strong> {}</p>').format(_("Note:"), one), SUMMARY)
+
+    # What was found.
+
+    def show_table(
+        self, name: str, frame: pd.DataFrame, shape: Shape, caption: str, columns: Sequence[str] = ()
+    ) -> None:
+        """A table (``columns``: the ones shown, all by default), and its whole data as CSV and Parquet."""
+        shape.check(frame.columns)
+        self._shapes[name] = shape
+        self._numbers["table"] += 1
+        more = self._keep(name, frame)
+        caption = _("Table {n}. {caption}").format(n=self._numbers["table"], caption=caption)
+        self._display(elements.table(frame, shape, columns or list(frame.columns), caption, self.currency, more))
+
+    def show_figure(self, name: str, frame: pd.DataFrame, ax: Axes, caption: str) -> None:
+        """A chart, and the numbers that it draws as CSV and Parquet."""
+        self._numbers["figure"] += 1
+        self._keep(name, frame)
+        caption = _("Figure {n}. {caption}").format(n=self._numbers["figure"], caption=caption)
+        self._display(elements.figure(ax, caption))
+
+    def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:
+        self._told["key_figures"] = [
+            {
+                **{key: _json(value) for key, value in asdict(one).items()},
+                "text": elements.show_key_figure(one, self.currency),
+                "on_last_month": elements.show_change(one, one.previous),
+                "on_last_year": elements.show_change(one, one.last_year),
+            }
+            for one in figures
+        ]
+        self._display(elements.cards(figures, self.currency), SUMMARY)
+
+    def show_findings(self, sentences: Sequence[str]) -> None:
+        self._told["findings"] = list(sentences)
+        self._display(elements.findings(sentences), SUMMARY)
+
+    # What to do.
+
+    def write_actions(self, actions: Table) -> None:
+        """The action list, for machines (CSV, all rows) and for people (xlsx), and what it holds."""
+        n, listed = write_actions(
+            actions, self.folder / "actions" / f"{self.name}.csv", self.params.list_rows, self.currency
+        )
+        self._told["actions"] = {"n_rows": n, "listed": listed}
+        text = _("{n} customers are on the list, the most urgent first.").format(n=language.integer(n))
+        if listed < n:
+            text += " " + _("The workbook holds the first {listed}.").format(listed=language.integer(listed))
+        link = Markup('<a href="actions/{0}">actions/{0}</a>')
+        files = Markup(" · ").join(link.format(f"{self.name}.{ending}") for ending in ("csv", "xlsx"))
+        self._display(Markup('<p class="actions">{} {}</p>').format(text, files))
+
+    def write_table(self, name: str, table: Table) -> None:
+        """Results per customer, written by the engine."""
+        path = self.folder / "data" / self.name / f"{name}.parquet"
+        engine.write_parquet(table, path)
+        self._told["tables"][name] = pa.parquet.read_metadata(path).num_rows
+
+    def end(self) -> None:
+        """The data dictionary, and the summary that the index is made of: a page without it is not whole."""
+        self._display(elements.dictionary(self._shapes))
+        told = {"method": self.name, "run": os.environ.get("CRM_RUN_ID", ""), **self._told}
+        text = json.dumps(told, indent=1, ensure_ascii=False)
+        (self.folder / "data" / self.name / "summary.json").write_text(text, encoding="utf-8")
+        self.connection.close()
+
+    def _keep(self, name: str, frame: pd.DataFrame) -> str:
+        path = self.folder / "data" / self.name / f"{name}.csv"
+        frame.to_csv(path, index=False, lineterminator="\n")
+        arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+        pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
+        self._told["tables"][name] = len(frame)
+        return f"data/{self.name}/{name}.csv"
+
+    def _display(self, html: Markup, place: str = "") -> None:
+        display({"text/html": str(html)}, raw=True, metadata={"crm": {"place": place}})
+
+
+def _json(value: object) -> object:
+    if elements.is_missing(value):
+        return None
+    return value if isinstance(value, str | int) else float(value)

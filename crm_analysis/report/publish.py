@@ -1,0 +1,345 @@
+"""A month's bundle: what must be made anew is executed and rendered aside, audited, and put in place by one rename."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from crm_analysis import language, methods, warehouse
+from crm_analysis.errors import InputError, MachineError, NotEnoughData, ParameterError, ReportError
+from crm_analysis.language import _
+from crm_analysis.params import Run, build, nearest, read_yaml, with_overrides
+from crm_analysis.sources.records import sha256
+
+MANIFEST = "manifest.json"
+# What every report is made of, whatever its method.
+_SHARED = (
+    "errors.py", "language.py", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
+    "customers.py", "charts.py", "report", "methods/quality.py",
+)  # fmt: skip
+_PACKAGES = ("crm-analysis", "duckdb", "narwhals", "pandas", "matplotlib", "papermill", "nbconvert", "weasyprint")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One report of the run: its parameters, typed, and the fingerprint of all that it depends on."""
+
+    name: str
+    params: object
+    fingerprint: str
+
+
+def publish(root: Path, overrides: dict[str, str]) -> str:
+    """Publish the month that ``params/run.yml`` and ``overrides`` name; the line that tells what was done.
+
+    Everything that can be checked is checked before anything starts, and whatever fails leaves the last bundle as it was.
+    """
+    run, params = check(root, overrides)
+    with _lock(root / "reports" / run.source):
+        meta = warehouse.ensure(root, run.source, run.memory_limit, _tell)
+        run = replace(run, month=resolve_month(run, meta))
+        language.use(run.language)
+        target = root / "reports" / run.source / run.month
+        last = _read_manifest(target)
+        plans = [
+            Plan(name, one, _fingerprint(root, run, name, one, meta)) for name, one in params.items()
+        ]
+        where = target.relative_to(root)
+        if last is not None and _is_current(run, plans, last):
+            return f"{where}: nothing to do, {_made(last)}"
+        bundle = _Bundle(root, run, meta, target, last or {"reports": {}, "files": {}})
+        with bundle.folder():
+            for number, plan in enumerate(plans, 1):
+                bundle.make(plan, f"{plan.name} ({number}/{len(plans)})")
+            bundle.keep_others({plan.name for plan in plans})
+            manifest = bundle.finish({plan.name: _plain(plan.params) for plan in plans})
+        return f"{where}: {_made(manifest)}"
+
+
+def _made(manifest: dict) -> str:
+    published = [name for name, one in manifest["reports"].items() if not one["reason"]]
+    left_out = [f"{name} ({one['reason']})" for name, one in manifest["reports"].items() if one["reason"]]
+    lines = [", ".join(published) or "no report", *(f"left out: {one}" for one in left_out), *manifest["notes"]]
+    return "\n  ".join(lines)
+
+
+def check(root: Path, overrides: dict[str, str]) -> tuple[Run, dict[str, object]]:
+    """The run, and the parameters of each of its methods. Raises ParameterError, and MachineError for an asked-for PDF
+    that this machine cannot make."""
+    path = root / "params" / "run.yml"
+    run = build(Run, with_overrides(read_yaml(path), overrides), f"{path.relative_to(root)} or command line")
+    contract = warehouse.contract_path(root, run.source)
+    if not contract.is_file():
+        known = sorted(one.stem for one in contract.parent.glob("*.yml"))
+        raise ParameterError("E-PAR-1", f"unknown source{nearest(run.source, known)}", file=contract.relative_to(root))
+    for name in run.methods:
+        if name not in methods.names():
+            raise ParameterError(
+                "E-PAR-1", f"unknown method '{name}'{nearest(name, methods.names())}", column="methods"
+            )
+    params = {}
+    for name in run.methods or methods.names():
+        path = root / "params" / f"{name}.yml"
+        params[name] = build(methods.load(name).Params, read_yaml(path), path.relative_to(root))
+    if "pdf" in run.formats and (problem := _pdf_problem()):
+        raise MachineError("E-PDF-1", problem, column="formats")
+    if not run.formats:
+        run = replace(run, formats=("html",) if _pdf_problem() else ("html", "pdf"))
+    return run, params
+
+
+def _pdf_problem() -> str:
+    from crm_analysis.report.render import pdf_problem
+
+    return pdf_problem()
+
+
+def resolve_month(run: Run, meta: warehouse.Meta) -> str:
+    """The run's month, or the source's last complete one. Raises InputError E-PER-1 where the source does not reach it."""
+    if meta.first_date is None:
+        raise InputError("E-FILE-2", "the source has no order: look at its ledger with make sql", file=run.source)
+    month = run.month or meta.last_complete_month
+    span = f"from {meta.first_date} to {meta.last_date}"
+    if month is None:
+        raise InputError("E-PER-1", f"the source covers no whole month, {span}", file=run.source, column="month")
+    if not meta.first_date[:7] <= month <= meta.last_date[:7]:
+        raise InputError(
+            "E-PER-1", f"the source has orders {span}: choose a month of these", file=run.source, column="month"
+        )
+    if run.month is None and month > f"{datetime.now(UTC):%Y-%m}":
+        raise InputError(
+            "E-DATE-4", f"the last order is of {meta.last_date}, which is still to come: mend the date, set valid_dates in"
+            " the contract, or give MONTH=", file=run.source, column="ordered_at",
+        )  # fmt: skip
+    return month
+
+
+def _fingerprint(root: Path, run: Run, name: str, params: object, meta: warehouse.Meta) -> str:
+    """Of all that a report is made from. The parameter file counts with its time, as for make."""
+    notebook = root / "notebooks" / f"{name}.ipynb"
+    if not notebook.is_file():
+        raise ParameterError("E-PAR-2", "the notebook is missing", file=notebook.relative_to(root))
+    content = {
+        "data": meta.fingerprint,
+        "run": {key: getattr(run, key) for key in ("source", "month", "language", "formats", "engine")},
+        "params": repr(params),
+        "touched": (root / "params" / f"{name}.yml").stat().st_mtime_ns,
+        "notebook": sha256(notebook),
+        "code": warehouse.code_hash((*_SHARED, f"methods/{name}.py")),
+        "versions": versions(),
+    }
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+
+
+# The last bundle.
+
+
+def _read_manifest(target: Path) -> dict | None:
+    """The manifest of a bundle that is whole; None where there is none, or where a file is not as it was published."""
+    try:
+        manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        for name, known in manifest["files"].items():
+            if sha256(target / name) != known["sha256"]:
+                return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return manifest
+
+
+def _is_current(run: Run, plans: list[Plan], last: dict) -> bool:
+    return all(last["reports"].get(one.name, {}).get("fingerprint") == one.fingerprint for one in plans)
+
+
+class _Bundle:
+    """The bundle that is being made, in a folder aside."""
+
+    def __init__(self, root: Path, run: Run, meta: warehouse.Meta, target: Path, last: dict) -> None:
+        self.root, self.run, self.meta, self.target, self.last = root, run, meta, target, last
+        self.aside = target.parent / f".{target.name}.building"
+        self.path, self.work = self.aside / "bundle", self.aside / "work"
+        self.reports: dict[str, dict] = {}
+        self.notes = [] if "pdf" in run.formats else [_pdf_problem()]
+        self.notes = [one for one in self.notes if one]
+
+    @contextmanager
+    def folder(self) -> Iterator[None]:
+        """The folder aside exists within, and is gone afterwards, whatever happens."""
+        shutil.rmtree(self.aside, ignore_errors=True)
+        self.path.mkdir(parents=True)
+        before = dict(os.environ)
+        os.environ.update(
+            CRM_ROOT=str(self.root), CRM_BUNDLE=str(self.path), IPYTHONDIR=str(self.aside / "ipython"),
+            JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND="module://matplotlib_inline.backend_inline",
+        )  # fmt: skip
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+            shutil.rmtree(self.aside, ignore_errors=True)
+
+    def make(self, plan: Plan, title: str) -> None:
+        """One report: taken over from the last bundle if nothing that it depends on changed, else made anew."""
+        last = self.last["reports"].get(plan.name, {})
+        if last.get("fingerprint") == plan.fingerprint:
+            self._take_over(plan.name)
+            return
+        try:
+            self._require_tables(plan.name)
+            self._run(plan, title)
+            self.reports[plan.name] = {"fingerprint": plan.fingerprint, "reason": ""}
+        except NotEnoughData as error:
+            self._drop(plan.name)
+            self.reports[plan.name] = {"fingerprint": plan.fingerprint, "reason": error.fix}
+
+    def _require_tables(self, name: str) -> None:
+        missing = [one for one in methods.load(name).REQUIRES if one not in self.meta.tables]
+        if missing:
+            reason = _("the source has no table {tables}").format(tables=", ".join(missing))
+            raise NotEnoughData("E-MIN-2", reason, file=self.run.source)
+
+    def _run(self, plan: Plan, title: str) -> None:
+        from crm_analysis.report.execute import execute
+        from crm_analysis.report.render import render_report, write_pdf
+
+        os.environ["CRM_RUN_ID"] = plan.fingerprint[:12]
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir()
+        run = {key: getattr(self.run, key) for key in ("source", "month", "language", "engine", "memory_limit")}
+        progress = {"desc": title, "leave": False} if sys.stderr.isatty() else False
+        notebook = self.root / "notebooks" / f"{plan.name}.ipynb"
+        executed = execute(notebook, run, _plain(plan.params), self.path, self.work, progress)
+        _tell(f"{title}: rendering")
+        html = render_report(executed, plan.name, self.run, self.meta, "pdf" in self.run.formats)
+        if "html" in self.run.formats:
+            (self.path / f"{plan.name}.html").write_text(html, encoding="utf-8")
+        if "pdf" in self.run.formats:
+            write_pdf(html, self.path / f"{plan.name}.pdf")
+
+    def keep_others(self, done: set[str]) -> None:
+        """Reports of the last bundle that were not asked for stay, if they are of the same data, month and language."""
+        for name, one in self.last["reports"].items():
+            if name in done or name not in methods.names():
+                continue
+            path = self.root / "params" / f"{name}.yml"
+            params = build(methods.load(name).Params, read_yaml(path), path.relative_to(self.root))
+            if one["fingerprint"] == _fingerprint(self.root, self.run, name, params, self.meta):
+                self._take_over(name)
+
+    def _take_over(self, name: str) -> None:
+        self.reports[name] = self.last["reports"][name]
+        for file in self.last["files"]:
+            if _belongs(file, name):
+                (self.path / file).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(self.target / file, self.path / file)
+
+    def _drop(self, name: str) -> None:
+        for file in [one for one in self.path.rglob("*") if one.is_file()]:
+            if _belongs(file.relative_to(self.path).as_posix(), name):
+                file.unlink()
+
+    def finish(self, params: dict[str, dict]) -> dict:
+        """Index and manifest, a last look, and the rename."""
+        from crm_analysis.report.render import render_index
+
+        names = [name for name in methods.names() if name in self.reports]
+        self.reports = {name: self.reports[name] for name in names}
+        shown = [self._summary(name) for name in names if not self.reports[name]["reason"]]
+        left_out = [(name, self.reports[name]["reason"]) for name in names if self.reports[name]["reason"]]
+        html = render_index(shown, left_out, self.notes, self.run, self.meta)
+        (self.path / "index.html").write_text(html, encoding="utf-8")
+        self._audit([one["name"] for one in shown])
+        manifest = {
+            "source": self.run.source,
+            "month": self.run.month,
+            "language": self.run.language,
+            "currency": self.meta.currency,
+            "database": self.meta.fingerprint,
+            "inputs": [{key: one[key] for key in ("table", "label", "size", "sha256")} for one in self.meta.inputs],
+            "rows": {name: one["n_rows"] for name, one in self.meta.tables.items()},
+            "parameters": {**self.last.get("parameters", {}), **params},
+            "versions": versions(),
+            "reports": self.reports,
+            "notes": self.notes,
+            "files": {
+                file.relative_to(self.path).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
+                for file in sorted(self.path.rglob("*"))
+                if file.is_file()
+            },
+        }
+        text = json.dumps(manifest, indent=1, ensure_ascii=False)
+        (self.path / MANIFEST).write_text(text, encoding="utf-8")
+        warehouse.replace_folder(self.path, self.target)
+        return manifest
+
+    def _summary(self, name: str) -> dict:
+        """What the index shows of a report."""
+        summary = json.loads((self.path / "data" / name / "summary.json").read_text(encoding="utf-8"))
+        notebook = json.loads((self.path / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# ")
+        pages = [f"{name}.{one}" for one in self.run.formats]
+        return {"name": name, "title": title, "pages": pages, "link": pages[0], **summary}
+
+    def _audit(self, names: list[str]) -> None:
+        """Every file that a published report must have is there and holds something. Raises ReportError E-AUD-2."""
+        for name in names:
+            expected = [f"{name}.{one}" for one in self.run.formats] + [f"notebooks/{name}.ipynb"]
+            expected += [f"data/{name}/summary.json"]
+            if self._summary(name)["actions"]:
+                expected += [f"actions/{name}.csv", f"actions/{name}.xlsx"]
+            for file in expected:
+                if not (self.path / file).is_file() or not (self.path / file).stat().st_size:
+                    raise ReportError("E-AUD-2", "the file was not made: run again", file=file)
+
+
+def _plain(params: object) -> dict:
+    """Parameters as JSON has them: papermill would write a tuple as text."""
+    return json.loads(json.dumps(asdict(params)))
+
+
+def _belongs(file: str, name: str) -> bool:
+    """Whether a file of the bundle (its path within) is of this report."""
+    path = Path(file)
+    return path.parts[:2] == ("data", name) or (
+        path.stem == name and path.parts[0] in ("notebooks", "actions", path.name)
+    )
+
+
+def _tell(text: str) -> None:
+    """What goes on, for whoever watches; nothing where nobody does."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"{text}\n")
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """One run at a time for a source; the second is told of the first. The lock ends with the process that holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            file.seek(0)
+            raise MachineError(
+                "E-LOCK-1", f"another run is at work: {file.read().strip()}; wait for its end", file=folder.name
+            ) from error
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()} since {datetime.now(UTC):%Y-%m-%d %H:%M:%S} UTC")
+        file.flush()
+        yield
