@@ -14,7 +14,7 @@ from pathlib import Path
 
 import duckdb
 
-from crm_analysis.errors import CrmError, MachineError, ParameterError
+from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError
 from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
 
 
@@ -27,12 +27,12 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        os.chdir(find_root(Path.cwd()))
         return {"reports": reports, "sql": sql}[parsed.command](_split(parsed.overrides))
     except CrmError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted: nothing was published\n")
-        return 130
+        return _fail(Interrupted("E-INT-1", "stopped before a report was begun, and published nothing: run again"))
     except (OSError, duckdb.Error) as error:
         known = _machine_error(error)
         if known is None:
@@ -44,7 +44,7 @@ def reports(overrides: dict[str, str]) -> int:
     """Publish a month."""
     from crm_analysis.report.publish import publish
 
-    print(publish(find_root(Path.cwd()), overrides))
+    print(publish(Path(), overrides))
     return 0
 
 
@@ -52,7 +52,7 @@ def sql(overrides: dict[str, str]) -> int:
     """A DuckDB prompt on the customer database of a source."""
     from crm_analysis import warehouse
 
-    root = find_root(Path.cwd())
+    root = Path()
     path = root / "params" / "run.yml"
     run = build(Run, with_overrides(read_yaml(path), overrides), path)
     meta = warehouse.ensure(root, run.source, run.memory_limit)
@@ -90,7 +90,9 @@ def _machine_error(error: Exception) -> MachineError | None:
 
 
 def _terminate(*_: object) -> None:
-    sys.exit(143)
+    """As Ctrl-C does, so that everything is put away; only the exit code differs."""
+    Interrupted.exit_code = 143
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

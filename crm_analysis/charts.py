@@ -122,7 +122,7 @@ def paired_bars(
     ax.grid(axis="x", color=GRID, linewidth=0.8)
     ax.set_axisbelow(True)
     ax.margins(x=0.12)
-    ax.legend(frameon=False, loc="lower right", ncols=1)
+    ax.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
     told = [f"{title}: {_list(frame[name], frame[column].astype(float), show)}." for column, title in values.items()]
     return _say(ax, " ".join(told))
 
@@ -170,7 +170,7 @@ def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: s
     """Upright bars in the frame's order, such as months."""
     ax = _axes(ax, 7.6, 2.9)
     ax.bar(np.arange(len(frame)), frame[value].astype(float), color=MAIN, width=0.8)
-    step = max(1, int(np.ceil(len(frame) / 13)))
+    step = max(1, int(np.ceil(len(frame) / 9)))
     ax.set_xticks(np.arange(0, len(frame), step), [label(one) for one in frame[name].iloc[::step]])
     _count_upwards(ax, show, ylabel)
     return _say(ax, f"{ylabel}: {_list(frame[name].iloc[-12:], frame[value].astype(float).iloc[-12:], show)}.")

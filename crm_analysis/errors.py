@@ -59,6 +59,12 @@ class IntegrityError(CrmError):
     exit_code = 6
 
 
+class Interrupted(CrmError):
+    """Somebody stopped the run."""
+
+    exit_code = 130
+
+
 def row_list(rows: Iterable[int], total: int | None = None) -> str:
     """The first 20 row numbers and how many there are in all: ``4,9,17 (3 rows)``."""
     rows = list(rows)

@@ -72,8 +72,8 @@ def signed(value: Number, show) -> str:
 
 def short_number(value: Number) -> str:
     """A number for an axis: 12K, 3.4M."""
-    digits = 0 if abs(value) >= 1e4 and abs(value) < 1e6 else 1
-    return format_compact_decimal(value, locale=_active["locale"], fraction_digits=digits if value else 0)
+    has_decimal = 1e3 <= abs(value) < 1e4 or abs(value) >= 1e6
+    return format_compact_decimal(value, locale=_active["locale"], fraction_digits=int(has_decimal))
 
 
 def short_money(value: Number, currency: str) -> str:

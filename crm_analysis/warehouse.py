@@ -206,16 +206,19 @@ def build(
     connection = engine.connect(aside, memory_limit, str(aside / "staging.duckdb"))
     building = _Building(contract, path, aside, connection, tell)
     try:
-        for name, table in contract.tables.items():
-            if table.from_ is None:
-                building.read_table(name, [one for one in inputs if one.table == name])
+        try:
+            for name, table in contract.tables.items():
+                if table.from_ is None:
+                    building.read_table(name, [one for one in inputs if one.table == name])
+        finally:
+            connection.close()
+        building.write_notes()
+        (aside / "staging.duckdb").unlink()
+        shutil.rmtree(aside / "spill", ignore_errors=True)
+        _write_meta(building, folder, inputs, fingerprint)
+        replace_folder(aside, folder)
     finally:
-        connection.close()
-    building.write_notes()
-    (aside / "staging.duckdb").unlink()
-    shutil.rmtree(aside / "spill", ignore_errors=True)
-    _write_meta(building, folder, inputs, fingerprint)
-    replace_folder(aside, folder)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 class _Building:

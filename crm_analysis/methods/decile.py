@@ -30,6 +30,8 @@ from crm_analysis.params import Run, first_of_month
 from crm_analysis.schema import Column, KeyFigure, Shape, day_number
 
 REQUIRES = ("orders",)
+# Where the report stands in the pack.
+PLACE = 20
 GROUPS = 10
 OUTSIDE = 0
 

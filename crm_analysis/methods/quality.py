@@ -31,6 +31,8 @@ from crm_analysis.params import Run
 from crm_analysis.schema import COMPLETENESS, FATES, Column, KeyFigure, Shape
 
 REQUIRES = ("ledger", "rejects", "completeness")
+# Where the report stands in the pack.
+PLACE = 90
 
 STEPS = Shape(
     "one row per table and fate",

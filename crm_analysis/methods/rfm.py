@@ -31,6 +31,8 @@ from crm_analysis.params import Run
 from crm_analysis.schema import Column, KeyFigure, Shape
 
 REQUIRES = ("orders",)
+# Where the report stands in the pack.
+PLACE = 10
 
 SEGMENTS = (
     "champion", "loyal", "potential loyalist", "new", "promising",
@@ -53,14 +55,14 @@ SEGMENT_TABLE = Shape(
     {
         "segment": Column("text", "segment"),
         "n_customers": Column("integer", "customers"),
-        "customer_share": Column("fraction", "share of all customers"),
-        "amount": Column("money", "their amount to date"),
-        "amount_share": Column("fraction", "share of the amount of all customers"),
+        "customer_share": Column("fraction", "share of customers"),
+        "amount": Column("money", "amount to date"),
+        "amount_share": Column("fraction", "share of the amount"),
         "mean_amount": Column("money", "amount per customer"),
         "mean_orders": Column("fraction", "orders per customer"),
-        "mean_days_since_last_order": Column("fraction", "days since the last order, mean"),
-        "n_customers_previous_month": Column("integer", "customers at the end of the previous month"),
-        "n_customers_last_year": Column("integer", "customers at the end of the same month last year"),
+        "mean_days_since_last_order": Column("fraction", "days since last order, mean"),
+        "n_customers_previous_month": Column("integer", "customers a month ago"),
+        "n_customers_last_year": Column("integer", "customers a year ago"),
     },
 )
 ADVICE_TABLE = Shape(
@@ -84,11 +86,11 @@ CELLS = Shape(
 BINS = Shape(
     "one row per score of each dimension",
     {
-        "dimension": Column("text", "recency, frequency or monetary"),
+        "dimension": Column("text", "dimension"),
         "score": Column("integer", "score, highest best"),
-        "n_customers": Column("integer", "customers with this score"),
-        "lowest": Column("fraction", "lowest value with this score: days, orders, amount"),
-        "highest": Column("fraction", "highest value with this score: days, orders, amount"),
+        "n_customers": Column("integer", "customers"),
+        "lowest": Column("fraction", "from (days, orders or amount)"),
+        "highest": Column("fraction", "to (days, orders or amount)"),
     },
 )
 DISTRIBUTION = Shape(

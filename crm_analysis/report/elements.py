@@ -17,6 +17,8 @@ from crm_analysis.schema import Column, KeyFigure, Shape
 
 NUMBERS = ("money", "quantity", "integer", "fraction")
 MAX_ROWS = 40
+# Where a caption's number goes: tables and figures are counted in the order of the finished page.
+NUMBER = "<!--number of {}-->"
 
 
 def is_missing(value: object) -> bool:
@@ -62,9 +64,11 @@ def table(frame: pd.DataFrame, shape: Shape, columns: Sequence[str], caption: st
             text.format(n=MAX_ROWS, all=language.integer(len(frame)), file=more)
         )
     return Markup(
-        '<div class="table" tabindex="0" role="region" aria-label="{}"><table><caption>{}</caption>'
+        '<div class="table{}" tabindex="0" role="region" aria-label="{}"><table><caption>'
+        + NUMBER.format("table")
+        + "{}</caption>"
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}"
-    ).format(caption, caption, heads, rows, cut)
+    ).format(" long" if len(frame) > 20 else "", caption, caption, heads, rows, cut)
 
 
 def _first(columns: Sequence[str]) -> list[tuple[bool, str]]:
@@ -92,7 +96,9 @@ def figure(ax: Axes, caption: str) -> Markup:
     width, height = (round(96 * inches) for inches in drawing.get_size_inches())
     plt.close(drawing)
     return Markup(
-        '<figure><img src="data:image/svg+xml;base64,{}" width="{}" height="{}" alt="{}"><figcaption>{}</figcaption></figure>'
+        '<figure><img src="data:image/svg+xml;base64,{}" width="{}" height="{}" alt="{}"><figcaption>'
+        + NUMBER.format("figure")
+        + "{}</figcaption></figure>"
     ).format(
         base64.b64encode(image.getvalue()).decode(), width, height, f"{caption} {drawing.get_label()}".strip(), caption
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -15,11 +16,13 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from crm_analysis.errors import InputError, MachineError, NotEnoughData, ReportError
+from crm_analysis.errors import InputError, Interrupted, MachineError, NotEnoughData, ReportError
 from crm_analysis.report.page import SUMMARY
 
 CELL_SECONDS = 600
 NO_SPACE = "No space left on device"
+# The second cell of a notebook holds its parameters; those of the run are put behind it.
+PARAMETERS_AT = 2
 
 
 def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
@@ -29,6 +32,8 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
     died, MachineError where the disk is full or there is no kernel.
     """
     name = notebook.stem
+    # What goes wrong is told once, below.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     target = bundle / "notebooks" / notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -42,21 +47,23 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
                 cwd=str(work),
                 progress_bar=progress,
                 execution_timeout=CELL_SECONDS,
-                request_save_on_cell_execute=False,
+                request_save_on_cell_execute=True,
                 # A socket in the file system: no port, and nobody else on the machine can listen.
                 config=Config(KernelManager={"transport": "ipc"}),
                 # What the kernel has to say is in the notebook.
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
+    except KeyboardInterrupt as error:
+        where = {"file": notebook.name, "rows": f"cell {_running(work / notebook.name)}"}
+        raise Interrupted("E-INT-1", "stopped here and published nothing: run again", **where) from error
     except PapermillExecutionError as error:
         raise _told(name, error) from error
     except CellTimeoutError as error:
         raise ReportError("E-RPT-3", f"a cell ran longer than {CELL_SECONDS} s", file=notebook.name) from error
     except DeadKernelError as error:
-        cell = _last_finished(work / notebook.name)
         raise ReportError(
             "E-RPT-2", "the kernel died, perhaps for want of memory: lower memory_limit in params/run.yml",
-            file=notebook.name, rows=f"after cell {cell}",
+            file=notebook.name, rows=f"cell {_running(work / notebook.name)}",
         ) from error  # fmt: skip
     except NoSuchKernel as error:
         raise MachineError("E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name) from error
@@ -72,7 +79,7 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
 
 def _told(name: str, error: PapermillExecutionError) -> Exception:
     """The error of a cell as one line, with the number of the cell in the notebook."""
-    where = {"file": f"{name}.ipynb", "rows": f"cell {error.cell_index + 1}"}
+    where = {"file": f"{name}.ipynb", "rows": f"cell {_number(error.cell_index)}"}
     if NO_SPACE in str(error.evalue):
         return MachineError("E-DISK-1", "the disk is full: free some space and run again", **where)
     for kind in (NotEnoughData, InputError):
@@ -83,11 +90,16 @@ def _told(name: str, error: PapermillExecutionError) -> Exception:
     return ReportError("E-RPT-1", f"{error.ename}: {line}; open the notebook in JupyterLab (make lab)", **where)
 
 
-def _last_finished(path: Path) -> int:
-    if not path.exists():
-        return 0
-    cells = nbformat.read(path, as_version=4).cells
-    return max((number for number, cell in enumerate(cells, 1) if cell.get("execution_count")), default=0)
+def _running(path: Path) -> int:
+    """The number of the cell that the notebook, saved as each cell starts, was in; 0 before the first."""
+    cells = nbformat.read(path, as_version=4).cells if path.exists() else []
+    begun = [index for index, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("start_time")]
+    return _number(max(begun, default=-1))
+
+
+def _number(index: int) -> int:
+    """The number, from 1, of a cell in the notebook as its author has it: papermill adds a cell behind the second."""
+    return index + 1 if index < PARAMETERS_AT else index
 
 
 def audit(notebook: NotebookNode, name: str, bundle: Path) -> None:
@@ -96,14 +108,14 @@ def audit(notebook: NotebookNode, name: str, bundle: Path) -> None:
     A finished run proves nothing by itself: a kernel that dies can leave a notebook that says it is complete.
     """
     expected = 0
-    for number, cell in enumerate(notebook.cells, 1):
+    for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code" or not cell.source.strip():
             continue
         expected += 1
         failed = any(output.output_type == "error" for output in cell.outputs)
         if failed or cell.execution_count != expected:
             raise ReportError(
-                "E-AUD-1", "this cell did not run as it should", file=f"{name}.ipynb", rows=f"cell {number}"
+                "E-AUD-1", "this cell did not run as it should", file=f"{name}.ipynb", rows=f"cell {_number(index)}"
             )
     summary = bundle / "data" / name / f"{SUMMARY}.json"
     if not summary.is_file() or json.loads(summary.read_text(encoding="utf-8"))["run"] != os.environ["CRM_RUN_ID"]:

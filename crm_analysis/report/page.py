@@ -57,7 +57,6 @@ class Page:
         self.currency = self.meta.currency
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None}
         self._shapes: dict[str, Shape] = {}
-        self._numbers = {"table": 0, "figure": 0}
         (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
 
     # What came in.
@@ -97,16 +96,12 @@ class Page:
         """A table (``columns``: the ones shown, all by default), and its whole data as CSV and Parquet."""
         shape.check(frame.columns)
         self._shapes[name] = shape
-        self._numbers["table"] += 1
         more = self._keep(name, frame)
-        caption = _("Table {n}. {caption}").format(n=self._numbers["table"], caption=caption)
         self._display(elements.table(frame, shape, columns or list(frame.columns), caption, self.currency, more))
 
     def show_figure(self, name: str, frame: pd.DataFrame, ax: Axes, caption: str) -> None:
         """A chart, and the numbers that it draws as CSV and Parquet."""
-        self._numbers["figure"] += 1
         self._keep(name, frame)
-        caption = _("Figure {n}. {caption}").format(n=self._numbers["figure"], caption=caption)
         self._display(elements.figure(ax, caption))
 
     def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:

@@ -46,16 +46,16 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
 
     Everything that can be checked is checked before anything starts, and whatever fails leaves the last bundle as it was.
     """
-    run, params = check(root, overrides)
+    run = read_run(root, overrides)
     with _lock(root / "reports" / run.source):
+        params = read_params(root, run)
+        run = choose_formats(run)
         meta = warehouse.ensure(root, run.source, run.memory_limit, _tell)
         run = replace(run, month=resolve_month(run, meta))
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = _read_manifest(target)
-        plans = [
-            Plan(name, one, _fingerprint(root, run, name, one, meta)) for name, one in params.items()
-        ]
+        plans = [Plan(name, one, _fingerprint(root, run, name, one, meta)) for name, one in params.items()]
         where = target.relative_to(root)
         if last is not None and _is_current(run, plans, last):
             return f"{where}: nothing to do, {_made(last)}"
@@ -75,9 +75,8 @@ def _made(manifest: dict) -> str:
     return "\n  ".join(lines)
 
 
-def check(root: Path, overrides: dict[str, str]) -> tuple[Run, dict[str, object]]:
-    """The run, and the parameters of each of its methods. Raises ParameterError, and MachineError for an asked-for PDF
-    that this machine cannot make."""
+def read_run(root: Path, overrides: dict[str, str]) -> Run:
+    """The run, of a source and methods that there are. Raises ParameterError."""
     path = root / "params" / "run.yml"
     run = build(Run, with_overrides(read_yaml(path), overrides), f"{path.relative_to(root)} or command line")
     contract = warehouse.contract_path(root, run.source)
@@ -89,15 +88,27 @@ def check(root: Path, overrides: dict[str, str]) -> tuple[Run, dict[str, object]
             raise ParameterError(
                 "E-PAR-1", f"unknown method '{name}'{nearest(name, methods.names())}", column="methods"
             )
+    return run
+
+
+def read_params(root: Path, run: Run) -> dict[str, object]:
+    """The typed parameters of each of the run's methods. Raises ParameterError."""
     params = {}
     for name in run.methods or methods.names():
         path = root / "params" / f"{name}.yml"
         params[name] = build(methods.load(name).Params, read_yaml(path), path.relative_to(root))
-    if "pdf" in run.formats and (problem := _pdf_problem()):
+    return params
+
+
+def choose_formats(run: Run) -> Run:
+    """The run with its formats: HTML, and PDF where this machine can make it. Raises MachineError E-PDF-1 where a PDF was
+    asked for and cannot be made."""
+    if run.formats == ("html",):
+        return run
+    problem = _pdf_problem()
+    if problem and run.formats:
         raise MachineError("E-PDF-1", problem, column="formats")
-    if not run.formats:
-        run = replace(run, formats=("html",) if _pdf_problem() else ("html", "pdf"))
-    return run, params
+    return run if run.formats else replace(run, formats=("html",) if problem else ("html", "pdf"))
 
 
 def _pdf_problem() -> str:
@@ -184,7 +195,8 @@ class _Bundle:
         self.path.mkdir(parents=True)
         before = dict(os.environ)
         os.environ.update(
-            CRM_ROOT=str(self.root), CRM_BUNDLE=str(self.path), IPYTHONDIR=str(self.aside / "ipython"),
+            CRM_ROOT=str(self.root.resolve()), CRM_BUNDLE=str(self.path.resolve()),
+            IPYTHONDIR=str(self.aside.resolve() / "ipython"),
             JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND="module://matplotlib_inline.backend_inline",
         )  # fmt: skip
         try:
@@ -258,7 +270,7 @@ class _Bundle:
         """Index and manifest, a last look, and the rename."""
         from crm_analysis.report.render import render_index
 
-        names = [name for name in methods.names() if name in self.reports]
+        names = sorted(self.reports, key=lambda name: (methods.load(name).PLACE, name))
         self.reports = {name: self.reports[name] for name in names}
         shown = [self._summary(name) for name in names if not self.reports[name]["reason"]]
         left_out = [(name, self.reports[name]["reason"]) for name in names if self.reports[name]["reason"]]
@@ -294,7 +306,9 @@ class _Bundle:
         notebook = json.loads((self.path / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# ")
         pages = [f"{name}.{one}" for one in self.run.formats]
-        return {"name": name, "title": title, "pages": pages, "link": pages[0], **summary}
+        n = (summary["actions"] or {}).get("n_rows", 0)
+        listed = _("{n} customers").format(n=language.integer(n))
+        return {"name": name, "title": title, "pages": pages, "link": pages[0], "listed": listed, **summary}
 
     def _audit(self, names: list[str]) -> None:
         """Every file that a published report must have is there and holds something. Raises ReportError E-AUD-2."""

@@ -16,6 +16,7 @@ from nbformat import NotebookNode
 from crm_analysis import language
 from crm_analysis.language import _
 from crm_analysis.params import Run
+from crm_analysis.report.elements import NUMBER
 from crm_analysis.report.page import SUMMARY
 from crm_analysis.warehouse import Meta
 
@@ -75,7 +76,15 @@ def render_report(notebook: NotebookNode, name: str, run: Run, meta: Meta, has_p
         "sections": sections,
         "pdf": f"{name}.pdf" if has_pdf else "",
     }
-    return _tidy(exporter.from_notebook_node(notebook, resources={"crm": context})[0])
+    return _tidy(_number(exporter.from_notebook_node(notebook, resources={"crm": context})[0]))
+
+
+def _number(html: str) -> str:
+    """The page with its tables and figures numbered in their order."""
+    for kind, words in (("table", _("Table {n}. ")), ("figure", _("Figure {n}. "))):
+        before, *after = html.split(NUMBER.format(kind))
+        html = before + "".join(words.format(n=n) + part for n, part in enumerate(after, 1))
+    return html
 
 
 def render_index(reports: list[dict], left_out: list[tuple[str, str]], notes: list[str], run: Run, meta: Meta) -> str:
@@ -101,7 +110,7 @@ def _frame(run: Run, meta: Meta) -> dict:
         "words": {
             "contents": _("Contents"), "in_short": _("In short"), "pdf": _("PDF"), "index": _("All reports of the month"),
             "headline": _("What the reports say"), "left_out": _("Reports left out"), "data": _("Data"),
-            "actions": _("Action list"), "customers_listed": _("customers"), "notebook": _("Notebook"),
+            "actions": _("Action list"), "notebook": _("Notebook"),
             "about": _("About this report"), "on_last_month": _("on last month"),
         },
     }  # fmt: skip

@@ -1,0 +1,56 @@
+# make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
+.DEFAULT_GOAL := help
+.PHONY: help reports test lint lab sql bench lock clean
+
+PYTHON ?= python3
+
+# The active conda environment where it is the project's own (environment.yml), else a .venv made here.
+ifeq ($(CONDA_DEFAULT_ENV),crm-analysis)
+BIN := $(CONDA_PREFIX)/bin
+READY := $(CONDA_PREFIX)/.crm-analysis
+MAKE_ENVIRONMENT := true
+else
+BIN := .venv/bin
+READY := .venv/.ready
+MAKE_ENVIRONMENT := $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" \
+	if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv .venv
+endif
+
+# NAME=value on the command line overrides params/run.yml: make reports MONTH=2026-10 METHODS="rfm decile"
+OVERRIDES = $(filter-out CRM_DATA=% PYTHON=%,$(MAKEOVERRIDES))
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
+	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
+
+test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
+	@$(BIN)/python -m pytest
+
+lint: $(READY)  ## check the style of code and notebooks
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/nbstripout --verify notebooks/*.ipynb
+
+lab: $(READY)  ## open JupyterLab; the notebooks run as they are
+	@$(BIN)/jupyter lab notebooks
+
+sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
+	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
+
+bench: $(READY)  ## measure speed and memory beside pandas and plain SQL, into benchmarks/results
+	@$(BIN)/python -m benchmarks.bench
+
+lock: $(READY)  ## renew requirements.txt from pyproject.toml (hashes, no addresses)
+	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+		--python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.txt
+
+clean:  ## remove what was built: environment, customer databases, reports
+	rm -rf .venv build warehouse reports/*/ .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Made aside and marked when whole: a broken install is made again.
+$(READY): requirements.txt pyproject.toml
+	$(MAKE_ENVIRONMENT)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
