@@ -72,6 +72,8 @@ def signed(value: Number, show) -> str:
 
 def short_number(value: Number) -> str:
     """A number for an axis: 12K, 3.4M."""
+    if abs(value) < 1000:
+        return plain(value) if abs(value) < 10 else integer(value)
     has_decimal = 1e3 <= abs(value) < 1e4 or abs(value) >= 1e6
     return format_compact_decimal(value, locale=_active["locale"], fraction_digits=int(has_decimal))
 

@@ -5,7 +5,7 @@ groups have one customer more. Group sizes define the method, so equal amounts a
 text: this is the one method that breaks ties, and the report says so. *All time*: everything before ``as_of``. *Window*:
 customers with an order in the last ``window_months``, by their amount in it; without a window long-gone big spenders stay on top.
 Amounts are net of returns (``amount: gross``: without subtracting them). *Gini*: 0 where all bring the same, 1 where one
-brings everything; with negative amounts it can pass 1. *Top 20 %*: the first ``n // 5`` customers.
+brings everything; with negative amounts it can pass 1. *Top 20 %*: the first fifth of the customers, rounded up.
 
 Source: the decile analysis of direct marketing; C. Gini (1912) and M. O. Lorenz (1905) for the curve.
 
@@ -157,7 +157,7 @@ def group_customers(customers: Table, params: Params) -> Table:
         .then((place - 1) // (size + 1) + 1)
         .otherwise(more + (place - 1 - border) // max(size, 1) + 1),
         hundredth=(100 * (place - 1)) // max(n, 1) + 1,
-        is_top=place <= n // 5,
+        is_top=place <= -(-n // 5),
     ).drop("minus", "one")
 
 
