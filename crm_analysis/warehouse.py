@@ -33,7 +33,7 @@ from crm_analysis.cleaning import rules
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
-from crm_analysis.params import first_of_month
+from crm_analysis.params import first_of_month, nearest
 from crm_analysis.schema import CANONICAL, REJECTS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract, find_files, read_contract
@@ -291,7 +291,8 @@ class _Building:
         if missing:
             raise InputError(
                 "E-HDR-2",
-                f"the file has the columns {', '.join(records.columns)}: correct {self.path.name}, or delimiter and header",
+                f"no such column{nearest(missing[0], records.columns)}; correct {self.path.name}, or its delimiter, header"
+                " and skip_rows",
                 file=one.label,
                 column=", ".join(missing),
                 rows=self.contract.tables[name].format.skip_rows + 1,

@@ -186,15 +186,17 @@ def sum_hundredths(grouped: Table, params: Params) -> Table:
 def concentrate(grouped: Table, basis: str, params: Params) -> pd.DataFrame:
     """CONCENTRATION of one basis. Gini = (n + 1 − 2·Σ place·amount / Σ amount) / n, with place 1 for the largest."""
     amount = nw.col(params.amount_column)
+    scale = getattr(grouped.collect_schema()[params.amount_column], "scale", 6)
     sums = grouped.select(
         nw.len().alias("n_customers"),
         amount.sum().alias("amount"),
         nw.when("is_top").then(amount).sum().alias("top"),
-        (nw.col("place").cast(nw.Float64) * amount.cast(nw.Float64)).sum().alias("weighted"),
+        # Exact: a sum of floating-point products depends on the order in which an engine adds them.
+        (nw.col("place").cast(nw.Decimal(18, 0)) * amount.cast(nw.Decimal(18, scale))).sum().alias("weighted"),
     )
     one = engine.collect(sums, 1).iloc[0]
     n, total = int(one["n_customers"]), float(one["amount"] or 0)
-    gini = (n + 1 - 2 * one["weighted"] / total) / n if total else float("nan")
+    gini = (n + 1 - 2 * float(one["weighted"]) / total) / n if total else float("nan")
     top = float(one["top"] or 0) / total if total else float("nan")
     return CONCENTRATION.frame(
         pd.DataFrame([{"basis": basis, "n_customers": n, "amount": one["amount"], "top_share": top, "gini": gini}])

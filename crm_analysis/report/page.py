@@ -136,9 +136,9 @@ class Page:
         self._display(Markup('<p class="actions">{} {}</p>').format(text, files))
 
     def write_table(self, name: str, table: Table) -> None:
-        """Results per customer, written by the engine."""
+        """Results per customer, in the order of their ids, written by the engine."""
         path = self.folder / "data" / self.name / f"{name}.parquet"
-        engine.write_parquet(table, path)
+        engine.write_parquet(table.sort("customer_id"), path)
         self._told["tables"][name] = pa.parquet.read_metadata(path).num_rows
 
     def end(self) -> None:

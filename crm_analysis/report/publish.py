@@ -34,10 +34,12 @@ _PACKAGES = ("crm-analysis", "duckdb", "narwhals", "pandas", "matplotlib", "pape
 
 @dataclass(frozen=True)
 class Plan:
-    """One report of the run: its parameters, typed, and the fingerprint of all that it depends on."""
+    """One report of the run: its parameters, typed; ``run_id``, made from all that its content depends on; and a
+    ``fingerprint``, which for make's sake also changes when the parameter file is touched."""
 
     name: str
     params: object
+    run_id: str
     fingerprint: str
 
 
@@ -55,7 +57,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = _read_manifest(target)
-        plans = [Plan(name, one, _fingerprint(root, run, name, one, meta)) for name, one in params.items()]
+        plans = [plan_report(root, run, name, one, meta) for name, one in params.items()]
         where = target.relative_to(root)
         if last is not None and _is_current(run, plans, last):
             return f"{where}: nothing to do, {_made(last)}"
@@ -137,8 +139,8 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
     return month
 
 
-def _fingerprint(root: Path, run: Run, name: str, params: object, meta: warehouse.Meta) -> str:
-    """Of all that a report is made from. The parameter file counts with its time, as for make."""
+def plan_report(root: Path, run: Run, name: str, params: object, meta: warehouse.Meta) -> Plan:
+    """What a report will be made from."""
     notebook = root / "notebooks" / f"{name}.ipynb"
     if not notebook.is_file():
         raise ParameterError("E-PAR-2", "the notebook is missing", file=notebook.relative_to(root))
@@ -146,12 +148,13 @@ def _fingerprint(root: Path, run: Run, name: str, params: object, meta: warehous
         "data": meta.fingerprint,
         "run": {key: getattr(run, key) for key in ("source", "month", "language", "formats", "engine")},
         "params": repr(params),
-        "touched": (root / "params" / f"{name}.yml").stat().st_mtime_ns,
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, f"methods/{name}.py")),
         "versions": versions(),
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    run_id = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    touched = (root / "params" / f"{name}.yml").stat().st_mtime_ns
+    return Plan(name, params, run_id[:12], f"{run_id}-{touched}")
 
 
 def versions() -> dict[str, str]:
@@ -230,7 +233,7 @@ class _Bundle:
         from crm_analysis.report.execute import execute
         from crm_analysis.report.render import render_report, write_pdf
 
-        os.environ["CRM_RUN_ID"] = plan.fingerprint[:12]
+        os.environ["CRM_RUN_ID"] = plan.run_id
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         run = {key: getattr(self.run, key) for key in ("source", "month", "language", "engine", "memory_limit")}
@@ -251,7 +254,7 @@ class _Bundle:
                 continue
             path = self.root / "params" / f"{name}.yml"
             params = build(methods.load(name).Params, read_yaml(path), path.relative_to(self.root))
-            if one["fingerprint"] == _fingerprint(self.root, self.run, name, params, self.meta):
+            if one["fingerprint"] == plan_report(self.root, self.run, name, params, self.meta).fingerprint:
                 self._take_over(name)
 
     def _take_over(self, name: str) -> None:

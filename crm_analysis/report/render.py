@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import jinja2
@@ -120,10 +123,13 @@ def _tidy(html: str) -> str:
     return re.sub(r"\n\s*\n+", "\n", html)
 
 
+@cache
 def pdf_problem() -> str:
     """Why this machine cannot make a PDF, and how to mend it; '' where it can."""
     try:
-        import weasyprint  # noqa: F401 (the import looks for the Pango library)
+        # The failing import prints a page of its own.
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            import weasyprint  # noqa: F401 (the import looks for the Pango library)
     except OSError:
         return _(
             "No PDF: the Pango library is missing. Debian, Ubuntu: apt install libpango-1.0-0 libpangoft2-1.0-0"

@@ -218,8 +218,8 @@ class _Utf8(io.RawIOBase):
         return re.sub(rb"[ \t]+", b"\t", re.sub(rb"^[ \t]+|[ \t]+(?=\r?$)", b"", data, flags=re.MULTILINE))
 
     def _wrong_encoding(self, raw: bytes, error: UnicodeDecodeError) -> InputError:
-        looks = next((one for one in _GUESSES if one != self._encoding and _decodes(raw, one)), None)
-        hint = f"; it looks like {looks}: write encoding: {looks}" if looks else ""
+        looks = [one for one in _GUESSES if one != self._encoding and _decodes(raw, one)]
+        hint = f"; it looks like {' or '.join(looks)}: write that as encoding" if looks else ""
         return InputError(
             "E-ENC-1",
             f"byte {self._n_bytes + error.start} is not {self._encoding}{hint}",
