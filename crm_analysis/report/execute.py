@@ -67,7 +67,8 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
         ) from error  # fmt: skip
     except NoSuchKernel as error:
         raise MachineError("E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name) from error
-    # Times and paths of this machine are nobody's business, and differ from run to run.
+    # Times and paths of this machine are nobody's business, and differ from run to run, as the new cell's id does.
+    executed.cells[PARAMETERS_AT].id = "parameters-of-the-run"
     executed.metadata.pop("papermill", None)
     for cell in executed.cells:
         cell.metadata.pop("papermill", None)

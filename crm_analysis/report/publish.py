@@ -34,13 +34,18 @@ _PACKAGES = ("crm-analysis", "duckdb", "narwhals", "pandas", "matplotlib", "pape
 
 @dataclass(frozen=True)
 class Plan:
-    """One report of the run: its parameters, typed; ``run_id``, made from all that its content depends on; and a
-    ``fingerprint``, which for make's sake also changes when the parameter file is touched."""
+    """One report of the run: its parameters, typed; the fingerprint of all that it depends on; and when its parameter file
+    was last touched, which make's users expect to count."""
 
     name: str
     params: object
-    run_id: str
     fingerprint: str
+    touched_ns: int
+
+    def is_current(self, last: dict) -> bool:
+        """Whether the last bundle has this report."""
+        known = last["reports"].get(self.name, {})
+        return known.get("fingerprint") == self.fingerprint and self.touched_ns <= last["published_ns"]
 
 
 def publish(root: Path, overrides: dict[str, str]) -> str:
@@ -59,9 +64,9 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
         last = _read_manifest(target)
         plans = [plan_report(root, run, name, one, meta) for name, one in params.items()]
         where = target.relative_to(root)
-        if last is not None and _is_current(run, plans, last):
+        if last is not None and all(plan.is_current(last) for plan in plans):
             return f"{where}: nothing to do, {_made(last)}"
-        bundle = _Bundle(root, run, meta, target, last or {"reports": {}, "files": {}})
+        bundle = _Bundle(root, run, meta, target, last or {"reports": {}, "files": {}, "published_ns": 0})
         with bundle.folder():
             for number, plan in enumerate(plans, 1):
                 bundle.make(plan, f"{plan.name} ({number}/{len(plans)})")
@@ -152,9 +157,9 @@ def plan_report(root: Path, run: Run, name: str, params: object, meta: warehouse
         "code": warehouse.code_hash((*_SHARED, f"methods/{name}.py")),
         "versions": versions(),
     }
-    run_id = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+    fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     touched = (root / "params" / f"{name}.yml").stat().st_mtime_ns
-    return Plan(name, params, run_id[:12], f"{run_id}-{touched}")
+    return Plan(name, params, fingerprint, touched)
 
 
 def versions() -> dict[str, str]:
@@ -168,16 +173,13 @@ def _read_manifest(target: Path) -> dict | None:
     """The manifest of a bundle that is whole; None where there is none, or where a file is not as it was published."""
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
+        manifest["published_ns"] = (target / MANIFEST).stat().st_mtime_ns
         for name, known in manifest["files"].items():
             if sha256(target / name) != known["sha256"]:
                 return None
     except (OSError, ValueError, KeyError):
         return None
     return manifest
-
-
-def _is_current(run: Run, plans: list[Plan], last: dict) -> bool:
-    return all(last["reports"].get(one.name, {}).get("fingerprint") == one.fingerprint for one in plans)
 
 
 class _Bundle:
@@ -211,8 +213,7 @@ class _Bundle:
 
     def make(self, plan: Plan, title: str) -> None:
         """One report: taken over from the last bundle if nothing that it depends on changed, else made anew."""
-        last = self.last["reports"].get(plan.name, {})
-        if last.get("fingerprint") == plan.fingerprint:
+        if plan.is_current(self.last):
             self._take_over(plan.name)
             return
         try:
@@ -233,7 +234,7 @@ class _Bundle:
         from crm_analysis.report.execute import execute
         from crm_analysis.report.render import render_report, write_pdf
 
-        os.environ["CRM_RUN_ID"] = plan.run_id
+        os.environ["CRM_RUN_ID"] = plan.fingerprint[:12]
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
         run = {key: getattr(self.run, key) for key in ("source", "month", "language", "engine", "memory_limit")}
@@ -249,12 +250,12 @@ class _Bundle:
 
     def keep_others(self, done: set[str]) -> None:
         """Reports of the last bundle that were not asked for stay, if they are of the same data, month and language."""
-        for name, one in self.last["reports"].items():
+        for name in self.last["reports"]:
             if name in done or name not in methods.names():
                 continue
             path = self.root / "params" / f"{name}.yml"
             params = build(methods.load(name).Params, read_yaml(path), path.relative_to(self.root))
-            if one["fingerprint"] == plan_report(self.root, self.run, name, params, self.meta).fingerprint:
+            if plan_report(self.root, self.run, name, params, self.meta).is_current(self.last):
                 self._take_over(name)
 
     def _take_over(self, name: str) -> None:
