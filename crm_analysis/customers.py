@@ -32,7 +32,8 @@ def summarise_customers(orders: Table, as_of: date) -> Table:
         nw.col("order_day").min().alias("first_ordered_day"),
         nw.col("order_day").max().alias("last_ordered_day"),
         is_order.cast(nw.Int64).sum().cast(nw.Int64).alias("n_orders"),
-        nw.col("order_day").n_unique().alias("n_order_days"),
+        # The empty day of a return would be counted as one more.
+        (nw.col("order_day").n_unique() - (1 - is_order.cast(nw.Int64).min())).alias("n_order_days"),
         *[nw.col(name).sum() for name in sums],
         nw.col("profit_amount").count().alias("n_profits"),
         nw.len().alias("n_rows"),

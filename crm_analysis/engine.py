@@ -9,12 +9,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import reduce
 from pathlib import Path
 
 import duckdb
 import narwhals as nw
 import pandas as pd
-from duckdb import ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
+from duckdb import CaseExpression, ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
 Table = nw.LazyFrame
 Tables = Mapping[str, Table]
@@ -34,6 +35,7 @@ def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duck
         },
     )
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     return connection
 
 
@@ -94,8 +96,8 @@ def _add(table: Table, expressions: Mapping[str, duckdb.Expression]) -> Table:
 
 
 def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
-    """A 64-bit hash of text columns, which does not depend on their order."""
-    return _add(table, {name: FunctionExpression("hash", *map(ColumnExpression, sorted(columns)))})
+    """A 64-bit hash of text columns in this order."""
+    return _add(table, {name: FunctionExpression("hash", *map(ColumnExpression, columns))})
 
 
 def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
@@ -115,17 +117,16 @@ def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Tabl
 def parse_moments(table: Table, columns: Mapping[str, Sequence[str]], time_zone: str) -> Table:
     """Text columns → timestamps of the same name by strptime formats; NULL where none fits. A format with ``%z`` gives a
     moment in the world, which becomes the local time of ``time_zone``."""
-    expressions = {}
-    for name, formats in columns.items():
-        parsed = FunctionExpression(
-            "try_strptime",
-            ColumnExpression(name),
-            FunctionExpression("list_value", *map(ConstantExpression, formats)),
-        )
-        if any("%z" in one for one in formats):
-            parsed = FunctionExpression("timezone", ConstantExpression(time_zone), parsed)
-        expressions[name] = parsed
-    return _add(table, expressions)
+
+    def parse(name: str, written: str) -> duckdb.Expression:
+        parsed = FunctionExpression("try_strptime", ColumnExpression(name), ConstantExpression(written))
+        return FunctionExpression("timezone", ConstantExpression(time_zone), parsed) if "%z" in written else parsed
+
+    def parse_any(name: str, formats: Sequence[str]) -> duckdb.Expression:
+        *others, last = (parse(name, one) for one in formats)
+        return reduce(lambda rest, one: CaseExpression(one.isnotnull(), one).otherwise(rest), reversed(others), last)
+
+    return _add(table, {name: parse_any(name, formats) for name, formats in columns.items()})
 
 
 def add_day_number(table: Table, name: str, moment: str) -> Table:

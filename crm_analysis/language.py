@@ -46,6 +46,9 @@ def integer(value: Number) -> str:
 
 
 def decimal(value: Number, digits: int = 1) -> str:
+    """A number with so many decimals; a dash where there is none."""
+    if value != value:
+        return "–"
     return format_decimal(value, format=f"#,##0.{'0' * digits}", locale=_active["locale"])
 
 
@@ -60,7 +63,9 @@ def amount(value: Number, currency: str) -> str:
 
 
 def percent(value: Number, digits: int = 1) -> str:
-    """A share of 1 as per cent: 0.123 → 12.3%."""
+    """A share of 1 as per cent: 0.123 → 12.3%; a dash where there is nothing to share."""
+    if value != value:
+        return "–"
     return format_percent(value, format=f"#,##0.{'0' * digits}%", locale=_active["locale"])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import re
 import types
 import typing
@@ -23,7 +24,7 @@ from crm_analysis.errors import ParameterError
 from crm_analysis.language import LANGUAGES
 
 MAX_BYTES = 1 << 20
-MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])", re.ASCII)
+MONTH = re.compile(r"(19|20|21)\d{2}-(0[1-9]|1[0-2])", re.ASCII)
 
 
 class Entries(dict):
@@ -35,9 +36,11 @@ class Entries(dict):
 
 
 class _Loader(yaml.BaseLoader):
-    """Text only; no anchors, no aliases, no key twice."""
+    """Text only; no anchors, no aliases, no tags, no key twice."""
 
     def compose_node(self, parent, index):
+        if getattr(self.peek_event(), "tag", None) not in (None, "!"):
+            raise ConstructorError(None, None, "tags (!…) are not allowed", self.peek_event().start_mark)
         if self.check_event(yaml.events.AliasEvent) or getattr(self.peek_event(), "anchor", None):
             raise ConstructorError(None, None, "anchors and aliases are not allowed", self.peek_event().start_mark)
         return super().compose_node(parent, index)
@@ -69,6 +72,8 @@ def read_yaml(path: Path) -> Entries:
         content = yaml.load(path.read_text(encoding="utf-8-sig"), Loader=_Loader)  # noqa: S506 (BaseLoader)
     except UnicodeDecodeError as error:
         raise ParameterError("E-PAR-2", "save the file as UTF-8 text", file=path) from error
+    except RecursionError as error:
+        raise ParameterError("E-PAR-2", "the entries are nested too deeply", file=path) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise ParameterError(
@@ -175,6 +180,8 @@ def _scalar(hint: type, value):
     if hint is float:
         if not re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", text, re.ASCII):
             raise ValueError(f"'{text}' is not a number")
+        if math.isinf(float(text)):
+            raise ValueError(f"'{text}' is too large")
         return float(text)
     if hint is date:
         if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):

@@ -14,34 +14,23 @@ import json
 import os
 import shutil
 import sys
-import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 
 import duckdb
-import narwhals as nw
-import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet
 
 from crm_analysis import engine
-from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import rules
-from crm_analysis.cleaning.orders import add_calendar, summarise_orders
+from crm_analysis.cleaning.building import Building
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
-from crm_analysis.params import first_of_month, nearest
-from crm_analysis.schema import CANONICAL, REJECTS
-from crm_analysis.sources import open_records
+from crm_analysis.params import first_of_month
 from crm_analysis.sources.contract import Contract, find_files, read_contract
-from crm_analysis.sources.records import Records, sha256
+from crm_analysis.sources.records import Input, sha256
 from crm_analysis.sources.sample import write_sample_company
 
 META = "meta.json"
-MAX_REJECTS = 2_000_000
 # What is built depends on the code of these rooms.
 _ROOMS = ("schema.py", "engine.py", "warehouse.py", "sources", "cleaning")
 
@@ -62,21 +51,6 @@ class Meta:
     first_date: str | None
     last_date: str | None
     last_complete_month: str | None
-
-
-@dataclass(frozen=True)
-class Input:
-    """A file of a table, with its label (unique within the table) and what identifies its content."""
-
-    table: str
-    label: str
-    path: Path
-    size: int
-    mtime_ns: int
-    sha256: str
-
-    def as_dict(self) -> dict:
-        return {key: value for key, value in dataclasses.asdict(self).items() if key != "path"}
 
 
 def warehouse_folder(root: Path, source: str) -> Path:
@@ -158,7 +132,18 @@ def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) 
                 inputs.append(Input(*key[:2], file, *key[2:], hashes.get(key) or sha256(file)))
             except OSError as error:
                 raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
+        if not table.drops_duplicates:
+            _refuse_twins([one for one in inputs if one.table == name])
     return inputs
+
+
+def _refuse_twins(inputs: list[Input]) -> None:
+    """The same file twice would count its orders twice, where equal rows are kept."""
+    seen: dict[str, str] = {}
+    for one in inputs:
+        if one.sha256 in seen:
+            raise InputError("E-DUP-1", f"the same content as {seen[one.sha256]}: remove one of them", file=one.label)
+        seen[one.sha256] = one.label
 
 
 def _write_sample(contract: Contract, root: Path) -> None:
@@ -204,7 +189,7 @@ def build(
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     connection = engine.connect(aside, memory_limit, str(aside / "staging.duckdb"))
-    building = _Building(contract, path, aside, connection, tell)
+    building = Building(contract, path, aside, connection, tell)
     try:
         try:
             for name, table in contract.tables.items():
@@ -221,190 +206,11 @@ def build(
         shutil.rmtree(aside, ignore_errors=True)
 
 
-class _Building:
-    """The tables of one source while they are built."""
-
-    def __init__(self, contract: Contract, path: Path, folder: Path, connection, tell: Callable[[str], None]) -> None:
-        self.contract, self.path, self.folder = contract, path, folder
-        self.connection, self.tell = connection, tell
-        self.tables: dict[str, dict] = {}
-        self.ledger: list[pd.DataFrame] = []
-        self.rejects: list[pd.DataFrame] = []
-        self.completeness: list[pd.DataFrame] = []
-        self.ignored_columns: dict[str, list[str]] = {}
-        self.dates: tuple[date | None, date | None] = (None, None)
-
-    def read_table(self, name: str, inputs: list[Input]) -> None:
-        """Stage the rows of all files, settle their fates, write what is used and note what is not."""
-        table = self.contract.tables[name]
-        staged, all_records = None, []
-        for number, one in enumerate(inputs):
-            self.tell(f"reading {one.label}")
-            staged, records = self._stage(name, number, one)
-            all_records.append(records)
-        self.tell(f"cleaning {name}")
-        rows = rules.find_duplicates(staged, table, CANONICAL[name].key)
-        rows = engine.insert(self.connection, rules.settle(rows), f"{name}_settled")
-        labels = [one.label for one in inputs]
-        ledger = self._note_ledger(name, rows, labels, all_records)
-        self._note_rejects(name, rows, ledger, inputs, all_records)
-        used = rows.filter(nw.col("fate") == "used")
-        self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
-        if name in ("order_lines", "orders"):
-            self._write_orders(name, used)
-        else:
-            self._write(name, used.select(*table.columns, *table.attributes))
-        for other_name, other in self.contract.tables.items():
-            if other.from_ == name:
-                self._write(other_name, derive(used, other_name, [*other.columns, *other.attributes]))
-
-    def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
-        table = self.contract.tables[name]
-        records = open_records(one.path, table.format)
-        columns = self._match_columns(name, one, records)
-        is_text = type(records).__name__ == "CsvRecords"
-        text = nw.from_native(self.connection.from_arrow(records.reader())).rename(columns)
-        try:
-            rows = rules.read_rows(
-                text, number, [columns.get(column, column) for column in records.columns], name, self.contract, is_text
-            )
-            staged = engine.insert(self.connection, rows, f"{name}_staged")
-        except duckdb.Error as error:
-            raise records.failure or error from error
-        stat = one.path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (one.size, one.mtime_ns):
-            raise InputError("E-FILE-6", "the file changed while it was read: run again", file=one.label)
-        return staged, records
-
-    def _match_columns(self, name: str, one: Input, records: Records) -> dict[str, str]:
-        """Names in the file → names in the contract, where they differ by blanks and width only."""
-        wanted = rules.source_columns(name, self.contract)
-        renamed, missing = {}, []
-        for column in wanted:
-            if column in records.columns:
-                continue
-            alike = [found for found in records.columns if _plain(found) == _plain(column) and found not in wanted]
-            if len(alike) == 1:
-                renamed[alike[0]] = column
-            else:
-                missing.append(column)
-        if missing:
-            raise InputError(
-                "E-HDR-2",
-                f"no such column{nearest(missing[0], records.columns)}; correct {self.path.name}, or its delimiter, header"
-                " and skip_rows",
-                file=one.label,
-                column=", ".join(missing),
-                rows=self.contract.tables[name].format.skip_rows + 1,
-            )
-        ignored = [found for found in records.columns if found not in wanted and found not in renamed]
-        if ignored:
-            self.ignored_columns[one.label] = ignored
-        return renamed
-
-    def _note_ledger(self, name: str, rows: Table, labels: list[str], all_records: list[Records]) -> pd.DataFrame:
-        parts = [ledgers.summarise_fates(rows, name, labels)]
-        parts += [
-            ledgers.broken_fates(name, label, records)
-            for label, records in zip(labels, all_records, strict=True)
-            if records.broken
-        ]
-        ledger = pd.concat(parts, ignore_index=True)
-        ledgers.prove(ledger, {label: one.n_records for label, one in zip(labels, all_records, strict=True)})
-        self.ledger.append(ledger)
-        return ledger
-
-    def _note_rejects(
-        self, name: str, rows: Table, ledger: pd.DataFrame, inputs: list[Input], all_records: list[Records]
-    ) -> None:
-        rejected = rows.filter(nw.col("fate") == "rejected").select(rules.POSITION, "why")
-        too_many = ledgers.too_many_rejects(ledger)
-        if too_many:
-            rejected = rejected.sort(rules.POSITION).head(10_000)
-        found = engine.collect(rejected, MAX_REJECTS)
-        for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
-            here = found[found[rules.POSITION] // rules.FILE_STEP == number]
-            lines = here[rules.POSITION] % rules.FILE_STEP
-            raw = open_records(one.path, records.format).raw_texts(set(lines)) if len(lines) and not too_many else {}
-            part = pd.DataFrame({"line": lines, "reason": here["why"]})
-            part["raw_text"] = [raw.get(line, "") for line in lines]
-            broken = [broken for broken in records.broken if broken.reason != "blank"]
-            part = pd.concat(
-                [part, pd.DataFrame(broken, columns=["line", "reason", "raw_text"])], ignore_index=True
-            ).sort_values("line")
-            self.rejects.append(part.assign(table=name, file=one.label))
-        if too_many:
-            raise ledgers.rejects_error(ledger, pd.concat(self.rejects))
-
-    def _write_orders(self, name: str, used: Table) -> None:
-        """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
-        table = self.contract.tables[name]
-        columns = used.collect_schema().names()
-        if "order_id" not in columns:
-            file, line = nw.col(rules.POSITION) // rules.FILE_STEP, nw.col(rules.POSITION) % rules.FILE_STEP
-            parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
-            used = used.with_columns(order_id=nw.concat_str(parts))
-        self.tell("summing orders")
-        self._write("orders", summarise_orders(used, table.free_orders))
-        if name == "order_lines":
-            kept = [one for one in CANONICAL[name].columns if one in columns and one != "line_amount"]
-            self._write(name, add_calendar(used).select(*kept, "ordered_date", "ordered_day", "kind", "line_amount"))
-        orders = engine.read_parquet(self.connection, self.folder / "orders.parquet")
-        span = engine.collect(
-            orders.filter("is_order").select(first=nw.col("ordered_date").min(), last=nw.col("ordered_date").max()),
-            1,
-        ).iloc[0]
-        self.dates = (span["first"], span["last"])
-
-    def _write(self, name: str, table: Table) -> None:
-        engine.write_parquet(table, self.folder / f"{name}.parquet")
-        self._note_file(name)
-
-    def _note_file(self, name: str) -> None:
-        file = self.folder / f"{name}.parquet"
-        self.tables[name] = {"sha256": sha256(file), "n_rows": pa.parquet.read_metadata(file).num_rows}
-
-    def write_notes(self) -> None:
-        """The ledger, the rejects and the completeness, as tables of the database."""
-        ledger = pd.concat(self.ledger, ignore_index=True)
-        scale = max((-one.as_tuple().exponent for one in ledger["line_amount"] if isinstance(one, Decimal)), default=0)
-        rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
-        for name, frame, types in (
-            ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
-            ("rejects", rejects, {"line": pa.int64()}),
-            ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
-        ):
-            texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}
-            schema = pa.schema(
-                [(one, types.get(one) or texts.get(one) or pa.from_numpy_dtype(frame[one].dtype)) for one in frame]
-            )
-            arrow = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
-            pa.parquet.write_table(arrow, self.folder / f"{name}.parquet", compression="zstd")
-            self._note_file(name)
+def _as_dict(one: Input) -> dict:
+    return {key: value for key, value in dataclasses.asdict(one).items() if key != "path"}
 
 
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
-
-
-def derive(used: Table, name: str, columns: list[str]) -> Table:
-    """A table of things that only the order lines tell of: per key the most frequent value of each column, of equally
-    frequent ones the first in the alphabet."""
-    (key,) = CANONICAL[name].key
-    rows = used.select(*[nw.col(f"{name}.{column}").alias(column) for column in columns])
-    result = rows.filter(~nw.col(key).is_null()).select(key).unique()
-    for column in columns:
-        if column == key:
-            continue
-        counted = rows.filter(~nw.col(key).is_null() & ~nw.col(column).is_null()).group_by(key, column).agg(n=nw.len())
-        ranked = counted.with_columns(minus=-nw.col("n"), one=nw.lit(1)).with_columns(
-            place=nw.col("one").cum_sum().over(key, order_by=["minus", column])
-        )
-        result = result.join(ranked.filter(nw.col("place") == 1).select(key, column), on=key, how="left")
-    return result.sort(key)
-
-
-def _write_meta(building: _Building, folder: Path, inputs: list[Input], fingerprint: str) -> None:
+def _write_meta(building: Building, folder: Path, inputs: list[Input], fingerprint: str) -> None:
     contract = building.contract
     first, last = building.dates
     meta = Meta(
@@ -414,7 +220,7 @@ def _write_meta(building: _Building, folder: Path, inputs: list[Input], fingerpr
         currency=contract.currency,
         time_zone=contract.time_zone,
         fingerprint=fingerprint,
-        inputs=[one.as_dict() for one in inputs],
+        inputs=[_as_dict(one) for one in inputs],
         tables=building.tables,
         ignored_columns=building.ignored_columns,
         first_date=first.isoformat() if first else None,

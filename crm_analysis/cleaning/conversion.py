@@ -13,6 +13,7 @@ from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Format
+from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 
 # Blanks of every script, the no-break space, zero-width characters and the byte-order mark.
 BLANKS = (
@@ -20,7 +21,6 @@ BLANKS = (
     "\u202f\u205f\u2060\u3000\ufeff"
 )
 NO_ID = ("", "NULL", "null", "NaN", "nan")
-ISO = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d")
 # A file's total may need more digits than any of its lines.
 PRECISION = 18
 
@@ -36,7 +36,7 @@ class Target:
 
 
 def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
-    """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``reason``: the first
+    """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``_reason``: the first
     target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
     by_type: dict[str, list[Target]] = {}
@@ -47,7 +47,7 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    return table.with_columns(reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
+    return table.with_columns(_reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
 
 
 def _joined(target: Target) -> nw.Expr:
@@ -70,6 +70,8 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             text = text.str.replace_all(re.escape(target.source.strip_suffix) + "$", "")
         if target.source.strip_prefix:
             text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
+        if target.source.strip_suffix or target.source.strip_prefix:
+            text = text.str.strip_chars(BLANKS)
         no_value = NO_ID if target.column.type == "id" else ("",)
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
@@ -149,9 +151,15 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
     for target in targets:
         wanted = (written.date, written.datetime) if target.column.type == "date" else (written.datetime, written.date)
         first = next((one for one in wanted if one), None)
-        formats[target.name] = [*([first] if first else []), *(() if is_text else ISO)]
+        formats[target.name] = [*([first] if first else []), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
     table = table.with_columns(
-        **{target.name: nw.col(target.name).str.strip_chars(BLANKS) for target in targets},
+        # Z is the zone of Greenwich; the engine's %z reads numbers only.
+        **{
+            target.name: nw.col(target.name).str.strip_chars(BLANKS).str.replace_all("[Zz]$", "+00:00")
+            if any("%z" in one for one in formats[target.name])
+            else nw.col(target.name).str.strip_chars(BLANKS)
+            for target in targets
+        },
     ).with_columns(**{f"is_empty:{target.name}": nw.col(target.name) == "" for target in targets})
     table = engine.parse_moments(table, formats, contract.time_zone)
     first_day, last_day = contract.valid_dates.from_, contract.valid_dates.to

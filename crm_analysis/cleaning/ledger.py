@@ -9,7 +9,7 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
-from crm_analysis.cleaning.rules import FILE_STEP, POSITION
+from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.schema import COMPLETENESS, LEDGER
@@ -23,23 +23,24 @@ WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 
 def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     """The ledger (schema.LEDGER) of the settled rows of one table."""
-    columns = rows.collect_schema().names()
-    month = nw.col("ordered_at").dt.to_string("%Y-%m") if "ordered_at" in columns else nw.lit(None).cast(nw.String)
-    amount = nw.col("line_amount") if "line_amount" in columns else nw.lit(0)
-    groups = rows.with_columns(
+    is_orders = name in ORDER_TABLES
+    nothing = nw.lit(None).cast(nw.String)
+    groups = rows.select(
         file_number=nw.col(POSITION) // FILE_STEP,
-        kind=nw.col("kind") if "kind" in columns else nw.lit(None).cast(nw.String),
-        has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
-        ordered_month=month,
-        amount=amount,
+        fate="_fate",
+        reason="_why",
+        kind=nw.col("kind") if is_orders else nothing,
+        has_customer=~nw.col("customer_id").is_null() if name != "products" else nw.lit(False),
+        ordered_month=nw.col("ordered_at").dt.to_string("%Y-%m") if is_orders else nothing,
+        line_amount=nw.col("line_amount") if is_orders else nw.lit(0),
     )
-    by = ["file_number", "fate", "why", "kind", "has_customer", "ordered_month"]
-    summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("amount").sum().alias("line_amount"))
+    by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
+    summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("line_amount").sum())
     frame = engine.collect(summed, MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
     frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]
-    return LEDGER.frame(frame.rename(columns={"why": "reason"}))
+    return LEDGER.frame(frame)
 
 
 def broken_fates(name: str, file: str, records: Records) -> pd.DataFrame:
@@ -83,22 +84,24 @@ def too_many_rejects(ledger: pd.DataFrame) -> bool:
     return row_share > MAX_REJECTED_ROWS_SHARE or money_share > MAX_REJECTED_MONEY_SHARE
 
 
-def rejects_error(ledger: pd.DataFrame, rejects: pd.DataFrame) -> InputError:
-    """What to say of a table with too many rejects: the commonest reason, where, and what to do."""
-    row_share, money_share = shares_rejected(ledger)
+def commonest_reason(ledger: pd.DataFrame) -> str:
+    """Why most of the rejected rows were rejected."""
     rejected = ledger[ledger["fate"] == "rejected"]
-    top = rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
-    code, _, column = top.partition(" ")
-    bad = rejects[rejects["reason"] == top]
-    file = bad["file"].iloc[0]
-    n = int(rejected.loc[(rejected["reason"] == top) & (rejected["file"] == file), "n_rows"].sum())
+    return rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
+
+
+def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]) -> InputError:
+    """What to say of a table with too many rejects: the reason, its first lines in the first file, and what to do."""
+    row_share, money_share = shares_rejected(ledger)
+    code, _, column = reason.partition(" ")
+    n = int(ledger.loc[(ledger["reason"] == reason) & (ledger["file"] == file), "n_rows"].sum())
     return InputError(
         code,
-        f"{explain(top)}; {row_share:.1%} of the rows and {money_share:.1%} of the money of the table"
+        f"{explain(reason)}; {row_share:.1%} of the rows and {money_share:.1%} of the money of the table"
         f" {ledger['table'].iloc[0]} would be lost: mend the contract or the file",
         file=file,
         column=column or None,
-        rows=row_list(bad.loc[bad["file"] == file, "line"], n),
+        rows=row_list(lines, n),
     )
 
 
@@ -124,7 +127,7 @@ def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd
     """How many used rows have a value, column by column (schema.COMPLETENESS)."""
     columns = list(columns)
     names = rows.collect_schema().names()
-    used = rows.filter(nw.col("fate") == "used")
+    used = rows.filter(nw.col("_fate") == "used")
     counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
     counts += [
         nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")

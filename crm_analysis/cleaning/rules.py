@@ -5,10 +5,12 @@ The order of the rules is the order of their rank: blank, duplicate, excluded, r
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns
+from crm_analysis.cleaning.conversion import BLANKS, PRECISION, Target, any_of, read_columns
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
@@ -16,8 +18,9 @@ from crm_analysis.sources.records import LINE
 
 # Rows are known by file and line: position = file number · FILE_STEP + line.
 FILE_STEP = 1 << 40
-POSITION, ROW_HASH, IS_BLANK = "position", "row_hash", "is_blank"
-_RULE = "rule:"
+# Columns of the cleaning itself begin with a _, as no column of a contract can.
+POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
+_RULE = "_rule"
 
 
 def plan_targets(name: str, contract: Contract) -> list[Target]:
@@ -44,66 +47,62 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     return targets
 
 
+ORDER_TABLES = ("order_lines", "orders")
+
+
 def source_columns(name: str, contract: Contract) -> list[str]:
     """The file's columns that the contract speaks of."""
     named = [column for target in plan_targets(name, contract) for column in target.source.names]
-    named += [_rule_source(rule, contract.tables[name]).column for rule in _rules(contract.tables[name])]
+    named += [_rule_source(rule, contract.tables[name]) for rule in _rules(contract.tables[name])]
     return list(dict.fromkeys(named))
 
 
 def read_rows(text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool) -> Table:
-    """A file's text → typed rows with what the fates need: ``position``, ``row_hash``, ``is_blank``, ``excluded`` and
-    ``reason`` (null, or why not), and for orders ``kind`` and the signed amount."""
+    """A file's text (``_f0``, ``_f1``, … named ``columns`` in the file, and ``_line``) → typed rows with what the fates need:
+    ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and for orders ``kind``
+    and the signed ``line_amount``."""
     table = contract.tables[name]
-    text = engine.add_row_hash(text, ROW_HASH, columns)
-    text = engine.add_is_blank(text, IS_BLANK, columns)
-    rules = {f"{_RULE}{number}": _applies(_rule_source(rule, table), rule) for number, rule in enumerate(_rules(table))}
-    text = text.with_columns(nw.lit(file_number * FILE_STEP).cast(nw.Int64).alias(POSITION), **rules)
-    text = text.with_columns(nw.col(POSITION) + nw.col(LINE))
-    targets = plan_targets(name, contract)
-    # A canonical name may be the name of another column of the file: set the file's own aside first.
-    wanted = list(dict.fromkeys(one for target in targets for one in target.source.names))
-    text = text.select(*[nw.col(one).alias(f"file:{one}") for one in wanted], POSITION, ROW_HASH, IS_BLANK, *rules)
-    targets = [_renamed(target) for target in targets]
-    rows = read_columns(text, targets, contract, table.format, is_text)
-    rows = rows.drop([f"file:{one}" for one in wanted])
+    place = {column: f"_f{number}" for number, column in enumerate(columns)}
+    text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
+    text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
+    rules = {
+        f"{_RULE}{number}": _applies(place[_rule_source(rule, table)], rule)
+        for number, rule in enumerate(_rules(table))
+    }
+    text = text.with_columns((nw.lit(file_number * FILE_STEP) + nw.col(LINE)).cast(nw.Int64).alias(POSITION), **rules)
+    targets = [
+        replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
+        for target in plan_targets(name, contract)
+    ]
+    rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE])
     rows = exclude(rows, table)
-    if name in ("order_lines", "orders"):
+    if name in ORDER_TABLES:
         rows = sign_amounts(rows, table, contract)
         rows = classify(rows)
-        rows = refuse_negative(rows, table)
+        rows = refuse_amounts(rows, table, contract)
     return rows.drop(list(rules))
-
-
-def _renamed(target: Target) -> Target:
-    names = tuple(f"file:{one}" for one in target.source.names)
-    source = ColumnSource(
-        columns=names, strip_prefix=target.source.strip_prefix, strip_suffix=target.source.strip_suffix
-    )
-    return Target(target.name, target.column, source, target.is_required)
 
 
 def _rules(table: TableContract) -> list[Rule]:
     return [*table.exclude, *([table.returns.rule] if table.returns else [])]
 
 
-def _rule_source(rule: Rule, table: TableContract) -> ColumnSource:
-    """A rule names a canonical column or one of the file's."""
-    source = table.sources.get(rule.column, ColumnSource(column=rule.column))
-    return ColumnSource(column=source.names[0])
+def _rule_source(rule: Rule, table: TableContract) -> str:
+    """The file's column of a rule, which may also name a canonical one."""
+    return table.sources.get(rule.column, ColumnSource(column=rule.column)).names[0]
 
 
-def _applies(source: ColumnSource, rule: Rule) -> nw.Expr:
-    text = nw.col(source.column).str.strip_chars(" ")
+def _applies(column: str, rule: Rule) -> nw.Expr:
+    text = nw.col(column).str.strip_chars(BLANKS)
     return text.str.starts_with(rule.prefix) if rule.prefix is not None else text.is_in(rule.values)
 
 
 def exclude(rows: Table, table: TableContract) -> Table:
-    """Rows that the contract puts aside, with its reason in ``excluded``."""
+    """Rows that the contract puts aside, with its reason in ``_excluded``."""
     reasons = [
         nw.when(nw.col(f"{_RULE}{number}")).then(nw.lit(rule.reason)) for number, rule in enumerate(table.exclude)
     ]
-    return rows.with_columns(excluded=nw.coalesce(*reasons, nw.lit(None).cast(nw.String)))
+    return rows.with_columns(_excluded=nw.coalesce(*reasons, nw.lit(None).cast(nw.String)))
 
 
 def sign_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
@@ -113,13 +112,14 @@ def sign_amounts(rows: Table, table: TableContract, contract: Contract) -> Table
     elif "order_amount" in table.columns:
         amount = nw.col("order_amount")
     else:
-        amount = nw.col("quantity") * nw.col("unit_price")
-    amount = amount.cast(nw.Decimal(PRECISION, amount_decimals(contract, table)))
+        # Wide enough for any product; what comes out too large is refused below.
+        amount = nw.col("quantity").cast(nw.Decimal(38, contract.quantity_decimals)) * nw.col("unit_price")
     is_return = nw.col(f"{_RULE}{len(table.exclude)}") if table.returns else nw.lit(False)
-    rows = rows.with_columns(line_amount=amount, is_return=is_return)
-    signed = {"line_amount": nw.when("is_return").then(-nw.col("line_amount").abs()).otherwise(nw.col("line_amount"))}
+    rows = rows.with_columns(line_amount=amount, _is_return=is_return)
+    rows = engine.parse_decimals(rows, {"line_amount": (PRECISION, amount_decimals(contract, table))})
+    signed = {"line_amount": nw.when("_is_return").then(-nw.col("line_amount").abs()).otherwise(nw.col("line_amount"))}
     if "quantity" in table.columns:
-        signed["quantity"] = nw.when("is_return").then(-nw.col("quantity").abs()).otherwise(nw.col("quantity"))
+        signed["quantity"] = nw.when("_is_return").then(-nw.col("quantity").abs()).otherwise(nw.col("quantity"))
     return rows.with_columns(**signed)
 
 
@@ -134,7 +134,7 @@ def classify(rows: Table) -> Table:
     amount = nw.col("line_amount")
     is_stock = nw.col("quantity") < 0 if "quantity" in rows.columns else nw.lit(False)
     return rows.with_columns(
-        kind=nw.when(nw.col("is_return") | (amount < 0))
+        kind=nw.when(nw.col("_is_return") | (amount < 0))
         .then(nw.lit("return"))
         .when(amount > 0)
         .then(nw.lit("sale"))
@@ -145,54 +145,53 @@ def classify(rows: Table) -> Table:
     )
 
 
-def refuse_negative(rows: Table, table: TableContract) -> Table:
-    """A negative amount that no rule marks as a return is refused, unless ``negatives: return``."""
-    if table.negatives == "return":
-        return rows
-    unmarked = (nw.col("line_amount") < 0) & ~nw.col("is_return")
-    reason = nw.when(unmarked).then(nw.lit("E-NUM-5 line_amount"))
-    return rows.with_columns(reason=nw.coalesce(nw.col("reason"), reason))
+def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
+    """An amount above ``max_amount``, and a negative one that no rule marks as a return (unless ``negatives: return``)."""
+    amount = nw.col("line_amount")
+    too_large = amount.is_null() | (amount > contract.max_amount) | (amount < -contract.max_amount)
+    reasons = [nw.when(too_large).then(nw.lit("E-NUM-3 line_amount"))]
+    if table.negatives == "reject":
+        reasons.append(nw.when((amount < 0) & ~nw.col("_is_return")).then(nw.lit("E-NUM-5 line_amount")))
+    return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
 
-def find_duplicates(rows: Table, table: TableContract, key: tuple[str, ...]) -> Table:
-    """``is_duplicate``: the row stands, in all columns of the file, before; or its ``key`` does."""
-    by = [ROW_HASH, *[one for one in ("line_amount", "ordered_at") if one in rows.columns]]
-    groups = [by] if table.drops_duplicates else []
-    groups += [list(key)] if key else []
+def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
+    """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts."""
+    readable = ~nw.col(IS_BLANK) & nw.col("_reason").is_null()
+    by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
+    groups = [(by, readable)] if table.drops_duplicates else []
+    key = CANONICAL[name].key
+    groups += [(list(key), readable & nw.col("_excluded").is_null())] if key else []
     flags = []
-    for number, group in enumerate(groups):
+    for number, (group, counts) in enumerate(groups):
         # Only repeated keys are joined back: a small table.
         first = (
-            rows.filter(~nw.col(IS_BLANK) & nw.col("reason").is_null())
+            rows.filter(counts)
             .group_by(group)
-            .agg(nw.len().alias("n"), nw.col(POSITION).min().alias(f"first:{number}"))
-            .filter(nw.col("n") > 1)
-            .drop("n")
+            .agg(nw.len().alias("_n"), nw.col(POSITION).min().alias(f"_first{number}"))
+            .filter(nw.col("_n") > 1)
+            .drop("_n")
         )
         rows = rows.join(engine.materialise(first), on=group, how="left")
-        flags.append((nw.col(POSITION) != nw.col(f"first:{number}")).fill_null(False))
-    rows = rows.with_columns(is_duplicate=any_of(flags))
-    return rows.drop([f"first:{number}" for number in range(len(groups))])
+        flags.append((nw.col(POSITION) > nw.col(f"_first{number}")).fill_null(False))
+    rows = rows.with_columns(_is_duplicate=any_of(flags))
+    return rows.drop([f"_first{number}" for number in range(len(groups))])
 
 
 def settle(rows: Table) -> Table:
-    """``fate`` and ``why`` of each row."""
+    """``_fate`` and ``_why`` of each row."""
+    excluded, reason = nw.col("_excluded"), nw.col("_reason")
     fate = (
         nw.when(IS_BLANK)
         .then(nw.lit("blank"))
-        .when("is_duplicate")
+        .when("_is_duplicate")
         .then(nw.lit("duplicate"))
-        .when(~nw.col("excluded").is_null())
+        .when(~excluded.is_null())
         .then(nw.lit("excluded"))
-        .when(~nw.col("reason").is_null())
+        .when(~reason.is_null())
         .then(nw.lit("rejected"))
         .otherwise(nw.lit("used"))
     )
-    rows = rows.with_columns(fate=fate)
-    why = (
-        nw.when(nw.col("fate") == "excluded")
-        .then(nw.col("excluded"))
-        .when(nw.col("fate") == "rejected")
-        .then(nw.col("reason"))
-    )
-    return rows.with_columns(why=why).drop(IS_BLANK, "is_duplicate", "excluded", "reason")
+    rows = rows.with_columns(_fate=fate)
+    why = nw.when(nw.col("_fate") == "excluded").then(excluded).when(nw.col("_fate") == "rejected").then(reason)
+    return rows.with_columns(_why=why).drop(IS_BLANK, "_is_duplicate", "_excluded", "_reason")

@@ -274,7 +274,8 @@ def describe_groups(sums: pd.DataFrame) -> pd.DataFrame:
 def describe_curve(hundredths: pd.DataFrame) -> pd.DataFrame:
     """LORENZ, the best first."""
     people, amount = hundredths["n_customers"].cumsum(), hundredths["amount"].cumsum().astype(float)
-    curve = pd.DataFrame({"customer_share": people / people.iloc[-1], "amount_share": amount / amount.iloc[-1]})
+    shares = amount / amount.iloc[-1] if amount.iloc[-1] else 0.0 * amount
+    curve = pd.DataFrame({"customer_share": people / people.iloc[-1], "amount_share": shares})
     return LORENZ.frame(pd.concat([pd.DataFrame({"customer_share": [0.0], "amount_share": [0.0]}), curve]))
 
 

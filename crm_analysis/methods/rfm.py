@@ -5,7 +5,8 @@ amount to date, net of returns (``amount: gross``: without subtracting them), in
 from 1 to k, k best: by quantile, ``1 + k·(rank − 1) // n`` with the minimum rank, so that equal values get equal scores
 and bins may differ in size; or by explicit cut points, which stay comparable from month to month. The scores R × F name ten
 segments; each of the 25 cells belongs to exactly one. The monetary score ranks customers within a segment; ``grid: rfm``
-puts the mean of F and M, rounded up, in the place of F. ``k`` other than five is mapped to the five levels of the grid.
+puts the mean of F and M, rounded up, in the place of F. With another ``k`` than
+five a score is mapped to the nearest of the five levels of the grid.
 
 Source: A. M. Hughes, Strategic Database Marketing (1994), for the scores; the names of the segments are common practice.
 
@@ -97,7 +98,7 @@ DISTRIBUTION = Shape(
     "one row per class of a dimension's value",
     {
         "lower": Column("fraction", "lower bound of the class, included"),
-        "upper": Column("fraction", "upper bound, not included; the last class of orders has none"),
+        "upper": Column("fraction", "upper bound, not included; the last class of orders holds all above"),
         "n_customers": Column("integer", "customers"),
     },
 )
@@ -194,7 +195,7 @@ def score_customers(customers: Table, params: Params) -> Table:
         m_score=_score(nw.col(params.amount_column), params.monetary_cuts_amount, n, params.k),
     )
     f = nw.col("f_score") if params.grid == "rf" else (nw.col("f_score") + nw.col("m_score") + 1) // 2
-    return scored.with_columns(segment=_segment(_level(nw.col("r_score"), params.k), _level(f, params.k)))
+    return scored.with_columns(segment=_segment(map_level(nw.col("r_score"), params.k), map_level(f, params.k)))
 
 
 def _score(value: nw.Expr, cuts, n: int, k: int) -> nw.Expr:
@@ -204,8 +205,9 @@ def _score(value: nw.Expr, cuts, n: int, k: int) -> nw.Expr:
     return 1 + (k * (value.rank("min") - 1)) // max(n, 1)
 
 
-def _level(score: nw.Expr, k: int) -> nw.Expr:
-    return score if k == LEVELS else 1 + (LEVELS * (score - 1)) // k
+def map_level(score, k: int):
+    """The level of the grid, 1 to 5, that is nearest to a score from 1 to k: the lowest and the highest stay so."""
+    return 1 + (2 * (LEVELS - 1) * (score - 1) + k - 1) // (2 * (k - 1))
 
 
 def _segment(r: nw.Expr, f: nw.Expr) -> nw.Expr:
@@ -332,7 +334,7 @@ def fill_cells(cells: pd.DataFrame, params: Params) -> pd.DataFrame:
     frame = cells.set_index(["r_score", "f_score"]).reindex(every).reset_index()
     frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
     frame["amount"] = [0 if one is None or one != one else one for one in frame["amount"]]
-    level = {score: score if params.k == LEVELS else 1 + (LEVELS * (score - 1)) // params.k for score in scores}
+    level = {score: map_level(score, params.k) for score in scores}
     frame["segment"] = [GRID[level[r]][level[f] - 1] for r, f in zip(frame["r_score"], frame["f_score"], strict=True)]
     return CELLS.frame(frame)
 

@@ -1,4 +1,5 @@
-"""Read files as text, exactly as written, with the line that each record begins on. Nothing later knows how files spell things."""
+"""Read files as text, exactly as written, with the line on which each record begins. Nothing later knows how files spell
+things."""
 
 from __future__ import annotations
 
@@ -10,9 +11,8 @@ from crm_analysis.sources.records import Records
 from crm_analysis.sources.spreadsheets import SpreadsheetRecords
 
 _READERS = {"csv": CsvRecords, "excel": SpreadsheetRecords, "parquet": ParquetRecords}
-_KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
 
 
-def open_records(path: Path, written: Format) -> Records:
-    """The reader for a file: by the contract's ``kind``, else by its name's ending; anything unknown is CSV."""
-    return _READERS[written.kind or _KINDS.get(path.suffix.lower(), "csv")](path, written)
+def open_records(path: Path, written: Format, time_zone: str) -> Records:
+    """The reader for a file. ``time_zone``: the source's, for typed moments that carry a zone of their own."""
+    return _READERS[written.kind_of(path.name)](path, written, time_zone)

@@ -21,6 +21,7 @@ from crm_analysis.errors import InputError, ParameterError
 from crm_analysis.params import build, nearest, read_yaml
 from crm_analysis.schema import CANONICAL
 
+_KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
@@ -53,6 +54,10 @@ class Format:
             raise ValueError("decimal must be one character, thousands another one or none")
         if self.skip_rows < 0:
             raise ValueError("skip_rows must not be negative")
+
+    def kind_of(self, name: str) -> str:
+        """The kind of a file: as written here, else by its name's ending; anything unknown is CSV."""
+        return self.kind or _KINDS.get(Path(name).suffix.lower(), "csv")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +237,7 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
     if table.from_ is not None and (table.from_ not in contract.tables or contract.tables[table.from_].from_):
         refuse(f"'{table.from_}' is not a table with files of its own", "from")
     dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]
-    has_text_files = table.from_ is None and any(not one.endswith((".xlsx", ".xls", ".parquet")) for one in table.files)
+    has_text_files = table.from_ is None and any(table.format.kind_of(one) == "csv" for one in table.files)
     if dated and has_text_files and not (table.format.datetime or table.format.date):
         raise InputError(
             "E-DATE-2",

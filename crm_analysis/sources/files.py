@@ -7,6 +7,7 @@ import csv
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -19,7 +20,7 @@ import pyarrow.parquet
 
 from crm_analysis.errors import InputError
 from crm_analysis.sources.contract import Format
-from crm_analysis.sources.records import BATCH_ROWS, MAX_BROKEN, Broken, Records
+from crm_analysis.sources.records import BATCH_ROWS, DATE_TEXT, MAX_BROKEN, MOMENT_TEXT, Broken, Records
 
 BLOCK_BYTES = 8 << 20
 _QUOTES = {"double": '"', "single": "'", "none": False}
@@ -30,28 +31,31 @@ _GUESSES = ("utf-8", "gb18030", "shift_jis", "big5", "cp1252")
 class CsvRecords(Records):
     """Delimited text by the contract's encoding, delimiter and quote."""
 
-    def __init__(self, path: Path, written: Format) -> None:
-        super().__init__(path, written)
-        self._set_columns(self._header())
+    is_text = True
 
-    def _header(self) -> list[str]:
-        """The first record: the names, or, without a header, a record to count the cells of."""
+    def __init__(self, path: Path, written: Format, time_zone: str) -> None:
+        super().__init__(path, written, time_zone)
+        self._quote = _QUOTES[written.quote]
+        self._delimiter = "\t" if written.delimiter in ("tab", "whitespace") else written.delimiter
+        header, n_lines = self._header()
+        self._n_skipped = n_lines if written.header else written.skip_rows
+        self._set_columns(header)
+
+    def _header(self) -> tuple[list[str], int]:
+        """The first record that is not blank (the names or, without a header, something to count the cells of), and the
+        number of lines to its end."""
         lines = self._lines()
         for _ in range(self.format.skip_rows):
             lines.readline()
-        options = {"delimiter": self._delimiter}
-        if self.format.quote == "none":
-            options["quoting"] = csv.QUOTE_NONE
-        else:
-            options["quotechar"] = _QUOTES[self.format.quote]
-        for header in csv.reader(lines, **options):
-            if header:
-                return header
+        options = {"quotechar": self._quote} if self._quote else {"quoting": csv.QUOTE_NONE}
+        records = csv.reader(lines, delimiter=self._delimiter, **options)
+        try:
+            for record in records:
+                if any(record):
+                    return record, self.format.skip_rows + records.line_num
+        except csv.Error as error:
+            raise self._unreadable() from error
         raise InputError("E-FILE-1", "the file is empty: export it again", file=self.path.name)
-
-    @property
-    def _delimiter(self) -> str:
-        return "\t" if self.format.delimiter in ("tab", "whitespace") else self.format.delimiter
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         stream = _Utf8(self.path, self.format)
@@ -63,76 +67,103 @@ class CsvRecords(Records):
             reason = "E-ROW-1" if row.actual_columns > row.expected_columns else "E-ROW-3"
             self.broken.append(Broken(row.number, reason if row.text.strip() else "blank", row.text))
             within_quotes.add(row.number, row.text.count("\n"))
-            if len(self.broken) > MAX_BROKEN:
-                raise self._too_broken()
-            return "skip"
+            return "skip" if len(self.broken) <= MAX_BROKEN else "error"
 
-        good, skipped = 0, self.format.skip_rows + self.format.header
-        ends_in_quotes = False
+        good, may_be_open = 0, False
         try:
-            batches = pyarrow.csv.open_csv(
-                pa.PythonFile(stream, "r"),
-                read_options=pyarrow.csv.ReadOptions(
-                    block_size=BLOCK_BYTES, column_names=self.columns, skip_rows=skipped, use_threads=False
-                ),
-                parse_options=pyarrow.csv.ParseOptions(
-                    delimiter=self._delimiter,
-                    quote_char=_QUOTES[self.format.quote],
-                    newlines_in_values=True,
-                    ignore_empty_lines=False,
-                    invalid_row_handler=keep,
-                ),
-                convert_options=pyarrow.csv.ConvertOptions(
-                    default_column_type=pa.string(), strings_can_be_null=False, quoted_strings_can_be_null=False
-                ),
-            )
-            for batch in batches:
-                if batch.num_rows == 0:
-                    continue
+            for batch in self._batches(stream, keep):
                 # The k-th good record is record k plus the broken ones before it.
                 before = np.array([one.line for one in self.broken], dtype=np.int64) - np.arange(len(self.broken))
-                number = np.arange(good + 1, good + 1 + batch.num_rows) + skipped
+                number = np.arange(good + 1, good + 1 + batch.num_rows) + self._n_skipped
                 number = number + np.searchsorted(before, number, side="right")
                 good += batch.num_rows
                 if stream.n_quotes:
                     breaks = sum(
                         pc.count_substring(column, "\n").to_numpy(zero_copy_only=False) for column in batch.columns
                     )
-                    ends_in_quotes = breaks[-1] > 0
+                    may_be_open = breaks[-1] > 0
                     for one in np.flatnonzero(breaks):
                         within_quotes.add(int(number[one]), int(breaks[one]))
-                line = pa.array(number + within_quotes.before(number))
-                yield pa.RecordBatch.from_arrays([*batch.columns, line], schema=self.schema)
+                yield self._batch(batch.columns, number + within_quotes.before(number))
         except pa.ArrowInvalid as error:
-            if "Empty CSV" not in str(error):
-                raise self._unclosed() from error
-        if ends_in_quotes and stream.n_quotes % 2:
-            raise self._unclosed()
+            if len(self.broken) > MAX_BROKEN:
+                raise self._too_broken() from error
+            if "Empty CSV" not in str(error) and "Could not skip" not in str(error):
+                raise self._unreadable() from error
+        may_be_open |= stream.n_quotes % 2 == 1 or any("\n" in one.text for one in self.broken[-1:])
+        if may_be_open and (line := self._unclosed()):
+            raise self._unreadable(line)
         self.n_records = good + len(self.broken)
         shift = within_quotes.before(np.array([one.line for one in self.broken], dtype=np.int64))
         self.broken = [one._replace(line=one.line + int(by)) for one, by in zip(self.broken, shift, strict=True)]
 
+    def _batches(self, stream: _Utf8, keep) -> Iterator[pa.RecordBatch]:
+        reader = pyarrow.csv.open_csv(
+            pa.PythonFile(stream, "r"),
+            read_options=pyarrow.csv.ReadOptions(
+                block_size=BLOCK_BYTES,
+                column_names=[str(place) for place in range(len(self.columns))],
+                skip_rows=self._n_skipped,
+                use_threads=False,
+            ),
+            parse_options=pyarrow.csv.ParseOptions(
+                delimiter=self._delimiter,
+                quote_char=self._quote,
+                newlines_in_values=True,
+                ignore_empty_lines=False,
+                invalid_row_handler=keep,
+            ),
+            convert_options=pyarrow.csv.ConvertOptions(
+                default_column_type=pa.string(), strings_can_be_null=False, quoted_strings_can_be_null=False
+            ),
+        )
+        return (batch for batch in reader if batch.num_rows)
+
     def raw_texts(self, lines: set[int]) -> dict[int, str]:
-        return {number: text.rstrip("\r\n") for number, text in enumerate(self._lines(), 1) if number in lines}
+        found, first = {}, 0
+        for number, text in enumerate(self._lines(), 1):
+            if first:
+                found[first] += text
+            elif number in lines:
+                found[number], first = text, number
+            # A record goes on where a quotation mark is still open.
+            if first and not (self._quote and found[first].count(self._quote) % 2):
+                first = 0
+        return {number: text.rstrip("\r\n") for number, text in found.items()}
 
     def _lines(self) -> io.TextIOWrapper:
+        stream = _Utf8(self.path, self.format)
         return io.TextIOWrapper(
-            io.BufferedReader(_Utf8(self.path, self.format), BLOCK_BYTES), encoding="utf-8", newline=""
+            io.BufferedReader(stream, BLOCK_BYTES), encoding="utf-8", errors="surrogatepass", newline=stream.line_end
         )
 
-    def _unclosed(self) -> InputError:
-        """The slow way to the line on which a quotation mark was opened for good."""
-        quote = _QUOTES[self.format.quote] or '"'
+    def _unclosed(self) -> int:
+        """The slow way to the line on which a quotation mark is opened that nothing closes; 0 where there is none."""
         opened, is_open = 0, False
         for number, line in enumerate(self._lines(), 1):
-            if line.count(quote) % 2:
-                is_open, opened = not is_open, number if not is_open else opened
-        return InputError(
-            "E-ROW-5",
-            "a quotation mark is opened here and never closed: mend the line, or write quote: none",
-            file=self.path.name,
-            rows=opened or "-",
-        )
+            if number <= self.format.skip_rows or not (self._quote and self._quote in line):
+                continue
+            begins_field = not is_open
+            place = 0
+            while place < len(line):
+                is_quote = line[place] == self._quote
+                if is_open and is_quote:
+                    # Two marks within quotes are one in the text.
+                    is_doubled = line[place + 1 : place + 2] == self._quote
+                    is_open, place = is_doubled, place + is_doubled
+                elif is_quote and begins_field:
+                    is_open, opened = True, number
+                begins_field = not is_open and line[place] == self._delimiter
+                place += 1
+        return opened if is_open else 0
+
+    def _unreadable(self, line: int = 0) -> InputError:
+        line = line or self._unclosed()
+        if line:
+            fix = "a quotation mark is opened here and never closed: mend the line, or write quote: none"
+            return InputError("E-ROW-5", fix, file=self.path.name, rows=line)
+        fix = f"a record is longer than {BLOCK_BYTES} bytes: check delimiter and quote in the contract"
+        return InputError("E-ROW-6", fix, file=self.path.name)
 
 
 class _Breaks:
@@ -160,7 +191,7 @@ class _Utf8(io.RawIOBase):
     def __init__(self, path: Path, written: Format) -> None:
         self._path = path
         self._file = _open_bytes(path)
-        start = self._file.read(BLOCK_BYTES)
+        start = self._read_bytes()
         if not start:
             raise InputError("E-FILE-1", "the file is empty: export it again", file=path.name)
         # A byte-order mark says more than the contract.
@@ -174,6 +205,7 @@ class _Utf8(io.RawIOBase):
         self._ends = False
         self._quote = (_QUOTES[written.quote] or '"').encode()
         self._blanks = b"" if written.delimiter == "whitespace" else None
+        self.line_end = "\n" if b"\n" in start else "\r"
         self.n_quotes = 0
 
     def readable(self) -> bool:
@@ -198,7 +230,7 @@ class _Utf8(io.RawIOBase):
         try:
             text = self._decoder.decode(raw, final=self._ends)
         except UnicodeDecodeError as error:
-            raise self._wrong_encoding(raw, error) from error
+            raise self._wrong_encoding(len(raw), error) from error
         data = text.encode("utf-8", "surrogatepass")
         self._n_bytes += len(raw)
         self._n_lines += data.count(b"\n")
@@ -208,7 +240,7 @@ class _Utf8(io.RawIOBase):
     def _read_bytes(self) -> bytes:
         try:
             return self._file.read(BLOCK_BYTES)
-        except (EOFError, gzip.BadGzipFile, OSError) as error:
+        except (EOFError, zlib.error, OSError) as error:
             raise InputError("E-FILE-4", f"the file cannot be unpacked ({error})", file=self._path.name) from error
 
     def _tabbed(self, data: bytes) -> bytes:
@@ -217,14 +249,18 @@ class _Utf8(io.RawIOBase):
         data, self._blanks = data[:cut], data[cut:]
         return re.sub(rb"[ \t]+", b"\t", re.sub(rb"^[ \t]+|[ \t]+(?=\r?$)", b"", data, flags=re.MULTILINE))
 
-    def _wrong_encoding(self, raw: bytes, error: UnicodeDecodeError) -> InputError:
-        looks = [one for one in _GUESSES if one != self._encoding and _decodes(raw, one)]
+    def _wrong_encoding(self, n_read: int, error: UnicodeDecodeError) -> InputError:
+        # The decoder may hold back the beginning of a character from the block before.
+        data, n_held = error.object, len(error.object) - n_read
+        looks = [one for one in _GUESSES if one != self._encoding and _decodes(data, one)]
         hint = f"; it looks like {' or '.join(looks)}: write that as encoding" if looks else ""
+        if self._ends:
+            hint = "; the file is cut off: export it again"
         return InputError(
             "E-ENC-1",
-            f"byte {self._n_bytes + error.start} is not {self._encoding}{hint}",
+            f"byte {self._n_bytes - n_held + error.start} is not {self._encoding}{hint}",
             file=self._path.name,
-            rows=self._n_lines + raw[: error.start].count(b"\n") + 1,
+            rows=self._n_lines + data[: error.start].count(b"\n") + 1,
         )
 
 
@@ -244,40 +280,51 @@ def _open_bytes(path: Path) -> BinaryIO:
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:
+    """Whether all of it, a cut last character aside, is text in this encoding."""
     try:
-        codecs.getincrementaldecoder(encoding)().decode(raw)
+        return bool(codecs.getincrementaldecoder(encoding)().decode(raw))
     except UnicodeDecodeError:
         return False
-    return True
 
 
 class ParquetRecords(Records):
-    """A Parquet file; typed columns are written as text, dates in the contract's format. ``line`` is the row."""
+    """A Parquet file, its typed columns written as text. ``line`` is the row."""
 
-    def __init__(self, path: Path, written: Format) -> None:
-        super().__init__(path, written)
+    def __init__(self, path: Path, written: Format, time_zone: str) -> None:
+        super().__init__(path, written, time_zone)
         try:
             self._file = pyarrow.parquet.ParquetFile(path)
-        except (pa.ArrowInvalid, OSError) as error:
-            raise InputError("E-FILE-4", "this is not a whole Parquet file: export it again", file=path.name) from error
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged() from error
         self._set_columns(self._file.schema_arrow.names)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        for batch in self._file.iter_batches(batch_size=BATCH_ROWS):
-            first = self.n_records + 1
-            self.n_records += batch.num_rows
-            texts = [_as_text(column, self.format) for column in batch.columns]
-            line = pa.array(np.arange(first, first + batch.num_rows))
-            yield pa.RecordBatch.from_arrays([*texts, line], schema=self.schema)
+        try:
+            for batch in self._file.iter_batches(batch_size=BATCH_ROWS):
+                first = self.n_records + 1
+                self.n_records += batch.num_rows
+                texts = [_as_text(column, self.time_zone) for column in batch.columns]
+                yield self._batch(texts, np.arange(first, first + batch.num_rows))
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged() from error
+
+    def _damaged(self) -> InputError:
+        fix = "this is not a whole Parquet file: export it again"
+        return InputError("E-FILE-4", fix, file=self.path.name)
 
 
-def _as_text(column: pa.Array, written: Format) -> pa.Array:
+def _as_text(column: pa.Array, time_zone: str) -> pa.Array:
     if pa.types.is_dictionary(column.type):
         column = column.dictionary_decode()
     if pa.types.is_date(column.type):
-        column = pc.strftime(column, written.date or written.datetime or "%Y-%m-%d")
+        column = pc.strftime(column, DATE_TEXT)
     elif pa.types.is_timestamp(column.type):
-        column = pc.strftime(pc.floor_temporal(column, unit="second"), written.datetime or "%Y-%m-%d %H:%M:%S")
-    elif pa.types.is_decimal(column.type) or not pa.types.is_string(column.type):
+        if column.type.tz:
+            column = pc.local_timestamp(column.cast(pa.timestamp(column.type.unit, time_zone)))
+        # Of finer units pyarrow's %S writes the fraction too.
+        column = pc.strftime(column.cast(pa.timestamp("s"), safe=False), MOMENT_TEXT)
+    elif pa.types.is_nested(column.type):
+        column = pa.array([None if one is None else str(one) for one in column.to_pylist()], pa.string())
+    else:
         column = column.cast(pa.string())
     return pc.fill_null(column, "")

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from crm_analysis.errors import InputError
 from crm_analysis.sources.contract import Format
 
-LINE = "line"
+LINE = "_line"
 BATCH_ROWS = 1 << 16
 MAX_BROKEN = 100_000
+# How a date cell of a spreadsheet, or a typed column, is written as text.
+DATE_TEXT, MOMENT_TEXT = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A file of a table, with its label (unique within the table) and what identifies its content."""
+
+    table: str
+    label: str
+    path: Path
+    size: int
+    mtime_ns: int
+    sha256: str
 
 
 class Broken(NamedTuple):
@@ -28,14 +44,16 @@ class Broken(NamedTuple):
 class Records:
     """One file. Iterate over it once; ``n_records`` and ``broken`` are whole afterwards.
 
-    Batches hold the file's ``columns`` as text, never null, and ``line``: the physical line (of a spreadsheet the row) on
-    which the record begins, counted from 1.
+    ``columns`` are the names in the file. Batches hold them as text, never null, named ``_f0``, ``_f1``, … in their order (an
+    engine's names may have no case, and the file's may be anything), and ``_line``: the physical line (of a spreadsheet or
+    Parquet the row) on which the record begins, counted from 1. ``is_text``: the file has no date cells of its own.
     """
 
     columns: list[str]
+    is_text = False
 
-    def __init__(self, path: Path, written: Format) -> None:
-        self.path, self.format = path, written
+    def __init__(self, path: Path, written: Format, time_zone: str) -> None:
+        self.path, self.format, self.time_zone = path, written, time_zone
         self.n_records = 0
         self.broken: list[Broken] = []
         self.failure: BaseException | None = None
@@ -45,7 +63,8 @@ class Records:
 
     @property
     def schema(self) -> pa.Schema:
-        return pa.schema([(name, pa.string()) for name in self.columns] + [(LINE, pa.int64())])
+        fields = [(f"_f{place}", pa.string()) for place in range(len(self.columns))]
+        return pa.schema([*fields, (LINE, pa.int64())])
 
     def reader(self) -> pa.RecordBatchReader:
         """The batches as an Arrow stream. What reading raises is kept in ``failure``: a stream passes on only its text."""
@@ -63,9 +82,12 @@ class Records:
         found = {}
         for batch in self:
             for row in batch.to_pylist():
-                if row[LINE] in lines:
-                    found[row.pop(LINE)] = "\t".join(row.values())
+                if (line := row.pop(LINE)) in lines:
+                    found[line] = "\t".join(row.values())
         return found
+
+    def _batch(self, columns: Sequence[pa.Array], line: np.ndarray) -> pa.RecordBatch:
+        return pa.RecordBatch.from_arrays([*columns, pa.array(line)], schema=self.schema)
 
     def _set_columns(self, header: list[str]) -> None:
         """Take the header's cells as names, or positions from 1. Raises InputError E-HDR-1 for a repeated name."""
@@ -88,7 +110,8 @@ class Records:
     def _too_broken(self) -> InputError:
         return InputError(
             "E-ROW-2",
-            f"the rows do not have the {len(self.columns)} cells of the header: check delimiter, quote and header in the contract",
+            f"the rows do not have the {len(self.columns)} cells of the header: check delimiter, quote and header in the"
+            " contract",
             file=self.path.name,
             rows=f"{self.broken[0].line} and {len(self.broken) - 1} more",
         )

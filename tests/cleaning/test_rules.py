@@ -56,7 +56,6 @@ def test_returns_by_a_column_have_a_negative_amount_whatever_their_sign(make_sou
 
 
 @pytest.mark.parametrize("prefix", ["\u00a0", "\t", "\u200b"])
-@pytest.mark.xfail(strict=True, reason="rules strip only plain blanks, ids strip all: a return becomes a sale")
 def test_a_return_is_known_behind_any_blank(make_shop, prefix):
     source = make_shop(f'"{prefix}C1",c,2024-01-31,1,5.00', also="    returns: {order_id_prefix: C}\n")
     assert lines(source) == {"C1": amount("return", -1, "-5.00")}
@@ -191,7 +190,6 @@ def test_of_a_customer_that_stands_twice_the_first_row_is_used(make_source):
     assert people(make_source, "c1,large,\nc2,small,\nc1,small,\n") == [("c1", "large"), ("c2", "small")]
 
 
-@pytest.mark.xfail(strict=True, reason="the excluded row makes the good one a duplicate: the customer is lost")
 def test_an_excluded_row_does_not_take_the_place_of_a_good_one(make_source):
     assert people(make_source, "c1,large,test\nc1,small,\n") == [("c1", "small")]
 

@@ -136,13 +136,8 @@ def test_a_text_file_with_dates_needs_their_format(contract, refused):  # A70
     [
         "orders.xlsx",
         "orders.parquet",
-        pytest.param(
-            "ORDERS.XLSX", marks=pytest.mark.xfail(strict=True, reason="the ending is compared with its case")
-        ),
-        pytest.param(
-            "orders.dat\n    format: {kind: parquet}",
-            marks=pytest.mark.xfail(strict=True, reason="the kind of the format is not looked at"),
-        ),
+        pytest.param("ORDERS.XLSX"),
+        pytest.param("orders.dat\n    format: {kind: parquet}"),
     ],
 )
 def test_a_file_with_cells_for_dates_needs_none(contract, files):
@@ -150,7 +145,6 @@ def test_a_file_with_cells_for_dates_needs_none(contract, files):
 
 
 @pytest.mark.parametrize("name", ["position", "reason", "excluded", "is_blank", "is_duplicate", "fate", "why"])
-@pytest.mark.xfail(strict=True, reason="these attributes meet columns of the cleaning: a crash, or false values")
 def test_an_attribute_may_have_any_plain_name(make_source, name):
     text = (
         SHOP
@@ -203,13 +197,11 @@ def test_other_columns_of_a_file_may_have_any_name(make_source):
 
 
 @pytest.mark.parametrize("name", ["line", "Line"])
-@pytest.mark.xfail(strict=True, reason="it meets the reader's own column of that name: duckdb.BinderException")
 def test_a_file_may_have_a_column_called_line(make_source, name):
     source = make_source(SHOP, {"orders.csv": f"o,c,d,a,{name}\n{LINE[:-1]},1\n"}).build()
     assert source.fates() == {("used", None): 1}
 
 
-@pytest.mark.xfail(strict=True, reason="the engine's names have no case: the other column's money is read")
 def test_names_that_differ_by_case_alone_are_two_columns(make_source):
     source = make_source(SHOP, {"orders.csv": "A,o,c,d,a\n9.99,A1,c1,2024-01-31,5.00\n"}).build()
     assert [str(row["line_amount"]) for row in source.rows("order_lines")] == ["5.00"]
@@ -298,7 +290,6 @@ def test_files_of_one_table_may_order_their_columns_differently(make_source):
 
 
 @pytest.mark.parametrize("content", [HEADER, HEADER.strip(), HEADER + "\n\n"])
-@pytest.mark.xfail(strict=True, reason="pyarrow.ArrowInvalid while the notes are written")
 def test_a_header_alone_is_refused_or_read_as_nothing(make_source, refused, content):  # A12
     with refused(InputError, "E-FILE-2"):
         make_source(SHOP, {"orders.csv": content}).build()
