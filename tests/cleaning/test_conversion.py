@@ -9,8 +9,6 @@ from decimal import Decimal
 
 import pytest
 
-from crm_analysis.errors import InputError
-
 
 def outcomes(source) -> dict[str, object]:
     """Order → its line, or the code and column for which it was rejected; orders of the tested lines only."""
@@ -115,9 +113,8 @@ def test_any_amount_is_read_back_to_the_last_decimal(make_shop):
 @pytest.mark.parametrize(
     "line", ["P,c,2024-01-31,999999999999,99999999999999", "P,c,2024-01-31,5012345678900,10000.00"]
 )
-def test_numbers_whose_product_is_too_large_are_rejected(make_shop, refused, line):  # A66, A68
-    with refused(InputError, "E-NUM-3"):
-        make_shop(line)
+def test_numbers_whose_product_is_too_large_are_rejected(make_shop, line):  # A66, A68
+    assert outcomes(make_shop(line))["P"].startswith("E-NUM-3")
 
 
 # --- dates -----------------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Months to look at, published once; and a copy of a smaller one to break."""
+"""Months published once to be looked at, copies of a smaller one to be broken, and a reader of HTML."""
 
 from __future__ import annotations
 
@@ -12,33 +12,43 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from crm_analysis import __main__, methods
+from crm_analysis import __main__
 from crm_analysis.report import execute
 from crm_analysis.report.publish import publish
 from crm_analysis.report.render import pdf_problem
 
 PROJECT = Path(__file__).resolve().parents[2]
-ONE_LINE = re.compile(r"E-[A-Z]+-\d+ file=.+ (column=.+ )?rows=.+ fix=.+")
 MONTH = "2026-10"
+# What a person reads of any failure: one line with a code, where, and what to do.
+ONE_LINE = re.compile(r"E-[A-Z]+-\d+ file=.+ (column=.+ )?rows=.+ fix=.+")
 
 
-def missing(what: str) -> None:
+@pytest.fixture(scope="session")
+def missing() -> Callable[[str], None]:
     """Skip for want of something of the machine; where CI runs, it must be there."""
-    pytest.fail(what) if os.environ.get("CI") else pytest.skip(what)
+    return lambda what: pytest.fail(what) if os.environ.get("CI") else pytest.skip(what)
+
+
+# --- a project's folder and its month --------------------------------------------------------------------------------
 
 
 class Root:
-    """A project's folder, and what it publishes of the sample company."""
+    """A project's folder, and the month that it publishes of the sample company."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.reports = path / "reports" / "sample"
         self.bundle = self.reports / MONTH
+
+    def publish(self, **overrides: str) -> str:
+        """Publish within this process: what the package raises comes through."""
+        return publish(self.path, overrides)
 
     def start(self, *overrides: str, **environ: str) -> subprocess.Popen:
         """The command line, begun."""
@@ -46,10 +56,6 @@ class Root:
             [sys.executable, "-m", "crm_analysis", "reports", *overrides],
             cwd=self.path, env={**os.environ, **environ}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
-
-    def publish(self, *overrides: str) -> str:
-        """The same within this process; what the package raises comes through."""
-        return publish(self.path, dict(one.lower().split("=") if "=" not in one else _pair(one) for one in overrides))
 
     def hashes(self, folder: Path | None = None) -> dict[str, str]:
         """Of every file of the bundle: its path within, and its hash."""
@@ -63,32 +69,284 @@ class Root:
     def is_whole(self) -> bool:
         """Whether the bundle holds just the files of its manifest, as they were."""
         found = self.hashes()
-        del found["manifest.json"]
+        found.pop("manifest.json")
         return found == {name: known["sha256"] for name, known in self.manifest()["files"].items()}
 
-    def has_nothing_half_made(self) -> bool:
-        return {one.name for one in self.reports.iterdir()} <= {".lock", MONTH}
+    def summary(self, method: str) -> dict:
+        return json.loads((self.bundle / "data" / method / "summary.json").read_text(encoding="utf-8"))
 
-    def touch(self, *names: str) -> None:
-        """As if somebody saved the parameters of these methods again."""
-        for name in names:
-            path = self.path / "params" / f"{name}.yml"
-            os.utime(path, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns + 1_000_000_000))
+    def write_params(self, name: str, text: str) -> None:
+        (self.path / "params" / f"{name}.yml").write_text(text, encoding="utf-8")
 
-    def replace_cell(self, method: str, number: int, source: str) -> None:
-        """Another text in a cell of a notebook, by its number from 1."""
-        with self._notebook(method) as cells:
-            cells[number - 1]["source"] = source
+    def touch_params(self, name: str) -> None:
+        """As if somebody saved the file again just now."""
+        os.utime(self.path / "params" / f"{name}.yml")
 
-    def drop_tags(self, method: str) -> None:
-        with self._notebook(method) as cells:
-            for cell in cells:
-                cell["metadata"].pop("tags", None)
+    def edit_notebook(self, method: str, change: Callable[[list[dict]], object]) -> None:
+        """``change`` its cells, of which cells[n] is cell n + 1 to people."""
+        path = self.path / "notebooks" / f"{method}.ipynb"
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        change(notebook["cells"])
+        path.write_text(json.dumps(notebook), encoding="utf-8")
 
-    def _notebook(self, method: str):
-        return _Cells(self.path / "notebooks" / f"{method}.ipynb")
+    def hollow_notebook(self, method: str, sources: dict[int, str]) -> None:
+        """Take all code out of it (which makes it quick) but put these lines into the cells of these numbers."""
+
+        def change(cells: list[dict]) -> None:
+            for number, cell in enumerate(cells, 1):
+                if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", []):
+                    cell["source"] = "None"
+                if number in sources:
+                    assert cell["cell_type"] == "code"
+                    cell["source"] = sources[number]
+
+        self.edit_notebook(method, change)
+
+    def wait_in_cell(self, method: str, number: int) -> Path:
+        """Make this cell wait for ever; the file that tells that it has begun to."""
+        flag = self.path / "waiting"
+        self.hollow_notebook(method, {number: f"open({str(flag)!r}, 'w').close()\nimport time; time.sleep(3600)"})
+        return flag
 
 
-def _pair(text: str) -> tuple[str, str]:
-    name, _, value = text.partition("=")
-    return name.lower(), value
+@pytest.fixture(scope="session")
+def make_root(tmp_path_factory) -> Callable[..., Root]:
+    """``make_root()``: a project's folder as checked out; ``make_root(True)``: with a company and a run that are small."""
+
+    def replace(path: Path, pattern: str, text: str) -> None:
+        changed, n = re.subn(pattern, text, path.read_text(encoding="utf-8"))
+        assert n == 1, path
+        path.write_text(changed, encoding="utf-8")
+
+    def make(is_small: bool = False) -> Root:
+        path = tmp_path_factory.mktemp("project")
+        for folder in ("params", "notebooks"):
+            # With times of their own, as in a fresh checkout.
+            shutil.copytree(PROJECT / folder, path / folder, copy_function=shutil.copy)
+        if is_small:
+            replace(path / "params" / "sources" / "sample.yml", r"n_customers: \d+", "n_customers: 500")
+            replace(path / "params" / "run.yml", r"(?m)^methods:", "methods: [quality, rfm]")
+            replace(path / "params" / "run.yml", r"(?m)^formats:", "formats: [html]")
+        return Root(path)
+
+    return make
+
+
+def _published(root: Root, **environ: str) -> Root:
+    _, err = root.start(**environ).communicate(timeout=300)
+    if err:
+        raise RuntimeError(err)
+    return root
+
+
+@pytest.fixture(scope="session")
+def sample(make_root, missing) -> Root:
+    """The month of the sample company as ``make reports`` publishes it. Only to be looked at."""
+    if pdf_problem():
+        missing(pdf_problem())
+    return _published(make_root())
+
+
+@pytest.fixture(scope="session")
+def small(make_root) -> Root:
+    """The month of a small company: two reports, HTML only. Only to be looked at."""
+    return _published(make_root(True))
+
+
+@pytest.fixture(scope="session")
+def twin(make_root) -> Root:
+    """The same as ``small``, made in another folder, time zone, language and order of sets."""
+    return _published(make_root(True), TZ="Asia/Shanghai", LC_ALL="de_DE.UTF-8", PYTHONHASHSEED="7")
+
+
+@pytest.fixture(scope="session")
+def copy_small(small) -> Callable[[Path], Root]:
+    """``copy_small(path)``: a copy of ``small`` to break, times of files included: nothing in it is out of date."""
+    return lambda path: Root(shutil.copytree(small.path, path))
+
+
+@pytest.fixture
+def root(copy_small, tmp_path) -> Root:
+    """A copy of ``small`` to break."""
+    return copy_small(tmp_path / "project")
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Done:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def failed(self, code: int, line: str) -> bool:
+        """Whether it ended with this exit code and one line on stderr, which begins so."""
+        (told,) = self.err.splitlines()
+        assert ONE_LINE.fullmatch(told), told
+        assert (self.code, told[: len(line)]) == (code, line), told
+        return True
+
+
+@pytest.fixture
+def command(monkeypatch, capsys) -> Iterator[Callable[..., Done]]:
+    """``command(root, "NAME=value"…)``: what ``python -m crm_analysis reports`` does, within this process."""
+    umask, terminate, interrupt = os.umask(0o077), signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+
+    def run(root: Root, *overrides: str) -> Done:
+        monkeypatch.chdir(root.path)
+        capsys.readouterr()
+        code = __main__.main(["reports", *overrides])
+        return Done(code, *capsys.readouterr())
+
+    yield run
+    os.umask(umask)
+    signal.signal(signal.SIGTERM, terminate)
+    signal.signal(signal.SIGINT, interrupt)
+
+
+@pytest.fixture
+def ended() -> Callable[[subprocess.Popen], Done]:
+    """How a started command ended, once it has."""
+
+    def wait(process: subprocess.Popen) -> Done:
+        out, err = process.communicate(timeout=120)
+        return Done(process.returncode, out, err)
+
+    return wait
+
+
+@pytest.fixture
+def ran(monkeypatch) -> list[str]:
+    """The methods whose notebooks were run within this process, in order."""
+    names, really_execute = [], execute.execute
+
+    def note(notebook: Path, *rest):
+        names.append(notebook.stem)
+        return really_execute(notebook, *rest)
+
+    monkeypatch.setattr(execute, "execute", note)
+    return names
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[[Callable[[], object], float], bool]:
+    """Whether something comes true within so many seconds."""
+
+    def wait(is_true: Callable[[], object], seconds: float) -> bool:
+        end = time.monotonic() + seconds
+        while not is_true():
+            if time.monotonic() > end:
+                return False
+            time.sleep(0.02)
+        return True
+
+    return wait
+
+
+# --- reading HTML ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Element:
+    """An element of a page: its children are elements and texts, in order."""
+
+    tag: str
+    attributes: dict[str, str | None] = field(default_factory=dict)
+    children: list[Element | str] = field(default_factory=list)
+
+    def all(self, *tags: str) -> list[Element]:
+        """The elements within of these tags (of any, where none is given), in the order of the page."""
+        found = []
+        for child in self.children:
+            if isinstance(child, Element):
+                found += [child] if not tags or child.tag in tags else []
+                found += child.all(*tags)
+        return found
+
+    @property
+    def raw_text(self) -> str:
+        return "".join(one if isinstance(one, str) else one.raw_text for one in self.children)
+
+    @property
+    def text(self) -> str:
+        """What a reader sees, blanks made one."""
+        return " ".join(self.raw_text.split())
+
+    def __getitem__(self, attribute: str) -> str:
+        return self.attributes.get(attribute) or ""
+
+
+class _Parser(HTMLParser):
+    VOID = ("br", "col", "hr", "img", "input", "link", "meta")
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open = [Element("")]
+        self.comments: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        element = Element(tag, dict(attrs))
+        assert len(element.attributes) == len(attrs), f"an attribute stands twice in {tag}"
+        self.open[-1].children.append(element)
+        if tag not in self.VOID:
+            self.open.append(element)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open[-1].tag == tag, f"</{tag}> within <{self.open[-1].tag}>"
+        self.open.pop()
+
+    def handle_data(self, data):
+        self.open[-1].children.append(data)
+
+    def handle_comment(self, data):
+        self.comments.append(data)
+
+
+def _parse(html: str) -> Element:
+    parser = _Parser()
+    parser.feed(html)
+    parser.close()
+    assert len(parser.open) == 1, f"<{parser.open[-1].tag}> stays open"
+    return parser.open[0]
+
+
+@pytest.fixture(scope="session")
+def parse() -> Callable[[str], Element]:
+    """HTML as elements; an element that is closed wrongly fails the test."""
+    return _parse
+
+
+@pytest.fixture(scope="session")
+def page(sample) -> Callable[[str], Element]:
+    """``page("rfm.html")``: that page of the sample company's month, as elements."""
+    return lambda name: _parse((sample.bundle / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def live_nodes() -> Callable[..., list[str]]:
+    """What of a piece of HTML could act: tags that were not expected, event handlers, addresses that run something."""
+
+    def find(top: Element, expected: set[str]) -> list[str]:
+        found = []
+        for one in top.all():
+            found += [one.tag] if one.tag not in expected else []
+            for name, value in one.attributes.items():
+                address = "".join((value or "").split()).lower()
+                is_link = name in ("href", "src", "action", "formaction", "xlink:href", "srcdoc")
+                if (
+                    name.startswith("on")
+                    or name == "srcdoc"
+                    or (is_link and address.startswith(("javascript:", "vbscript:")))
+                ):
+                    found.append(f"{one.tag} {name}={value}")
+        return found
+
+    return find
