@@ -15,11 +15,10 @@ from crm_analysis.schema import Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Format
 from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 
-# Blanks of every script, the no-break space, zero-width characters and the byte-order mark.
-BLANKS = (
-    " \t\r\n\x0b\x0c\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u200b"
-    "\u202f\u205f\u2060\u3000\ufeff"
-)
+# Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
+# (As a pattern: the engine's trim is ten times slower with such a list of characters.)
+_BLANK = r"[\s\p{Z}\x0b\x{200b}\x{2060}\x{feff}]"
+EDGE_BLANKS = f"^{_BLANK}+|{_BLANK}+$"
 NO_ID = ("", "NULL", "null", "NaN", "nan")
 # A file's total may need more digits than any of its lines.
 PRECISION = 18
@@ -55,6 +54,10 @@ def _joined(target: Target) -> nw.Expr:
     return parts[0] if len(parts) == 1 else nw.concat_str(parts, separator=" ")
 
 
+def strip_blanks(text: nw.Expr) -> nw.Expr:
+    return text.str.replace_all(EDGE_BLANKS, "")
+
+
 def _reason(code: str, target: Target, where: nw.Expr) -> nw.Expr:
     return nw.when(where).then(nw.lit(f"{code} {target.name}"))
 
@@ -65,22 +68,19 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
         return table
     cleaned, missing = {}, {}
     for target in targets:
-        text = nw.col(target.name).str.strip_chars(BLANKS)
+        text = strip_blanks(nw.col(target.name))
         if target.source.strip_suffix:
             text = text.str.replace_all(re.escape(target.source.strip_suffix) + "$", "")
         if target.source.strip_prefix:
             text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
         if target.source.strip_suffix or target.source.strip_prefix:
-            text = text.str.strip_chars(BLANKS)
+            text = strip_blanks(text)
         no_value = NO_ID if target.column.type == "id" else ("",)
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)
     return table.with_columns(
-        **{
-            f"repaired:{target.name}": nw.col(target.name).str.strip_chars(BLANKS) != nw.col(target.name)
-            for target in targets
-        },
+        **{f"repaired:{target.name}": strip_blanks(nw.col(target.name)) != nw.col(target.name) for target in targets},
         **{
             target.name: nw.when(~nw.col(f"clean:{target.name}").is_in(missing[target.name])).then(
                 nw.col(f"clean:{target.name}")
@@ -116,9 +116,7 @@ def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int,
             text = text.str.replace_all(written.thousands, "", literal=True)
         return text if written.decimal == "." else text.str.replace_all(written.decimal, ".", literal=True)
 
-    table = table.with_columns(
-        **{f"text:{target.name}": nw.col(target.name).str.strip_chars(BLANKS) for target in targets}
-    )
+    table = table.with_columns(**{f"text:{target.name}": strip_blanks(nw.col(target.name)) for target in targets})
     table = table.with_columns(
         **{
             target.name: nw.when(nw.col(f"text:{target.name}").str.contains(exact)).then(
@@ -155,9 +153,9 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{
-            target.name: nw.col(target.name).str.strip_chars(BLANKS).str.replace_all("[Zz]$", "+00:00")
+            target.name: strip_blanks(nw.col(target.name)).str.replace_all("[Zz]$", "+00:00")
             if any("%z" in one for one in formats[target.name])
-            else nw.col(target.name).str.strip_chars(BLANKS)
+            else strip_blanks(nw.col(target.name))
             for target in targets
         },
     ).with_columns(**{f"is_empty:{target.name}": nw.col(target.name) == "" for target in targets})

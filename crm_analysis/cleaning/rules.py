@@ -10,7 +10,7 @@ from dataclasses import replace
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import BLANKS, PRECISION, Target, any_of, read_columns
+from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, strip_blanks
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
@@ -93,7 +93,7 @@ def _rule_source(rule: Rule, table: TableContract) -> str:
 
 
 def _applies(column: str, rule: Rule) -> nw.Expr:
-    text = nw.col(column).str.strip_chars(BLANKS)
+    text = strip_blanks(nw.col(column))
     return text.str.starts_with(rule.prefix) if rule.prefix is not None else text.is_in(rule.values)
 
 
