@@ -6,9 +6,11 @@ before ``as_of`` is a customer.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import narwhals as nw
+import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
@@ -49,6 +51,26 @@ def summarise_customers(orders: Table, as_of: date) -> Table:
             nw.col("tenure_days") / (nw.col("n_order_days") - 1)
         )
     ).select(*CUSTOMERS.columns)
+
+
+def count_moves(before: Table, now: Table, group: str, amount_column: str) -> Table:
+    """From which ``group`` to which customers went (schema.MOVES); both tables have one row per customer."""
+    then = before.select("customer_id", nw.col(group).cast(nw.String).alias("from_group"))
+    here = now.select("customer_id", nw.col(group).cast(nw.String).alias("to_group"), amount_column)
+    moved = here.join(then, on="customer_id", how="full").group_by("from_group", "to_group")
+    sums = moved.agg(nw.len().alias("n_customers"), nw.col(amount_column).sum().alias("amount"))
+    return sums.sort("from_group", "to_group", nulls_last=True)
+
+
+def move_matrix(moves: pd.DataFrame, value: str, groups: Sequence[str], outside: str) -> pd.DataFrame:
+    """MOVES as a matrix of ``value``: rows a month ago, columns now, in the order of ``groups``, and last, if there are any,
+    ``outside``: those who were or are in no group."""
+    named = moves.fillna({"from_group": outside, "to_group": outside})
+    matrix = named.pivot(index="from_group", columns="to_group", values=value)
+    rows = [*groups, *([outside] if outside in matrix.index else [])]
+    columns = [*groups, *([outside] if outside in matrix.columns else [])]
+    matrix = matrix.reindex(index=rows, columns=columns)
+    return matrix.map(lambda one: 0 if one is None or one != one else one)
 
 
 def require(customers: Table, min_customers: int) -> None:

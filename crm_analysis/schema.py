@@ -161,6 +161,16 @@ CUSTOMERS = Shape(
     },
 )
 
+MOVES = Shape(
+    grain="one row per pair of groups between which customers stand or moved since last month",
+    columns={
+        "from_group": Column("text", "group a month ago; empty: not in a group then"),
+        "to_group": Column("text", "group now; empty: in no group any more"),
+        "n_customers": Column("integer", "customers"),
+        "amount": Column("money", "their amount now"),
+    },
+)
+
 # What can become of a row; in a report also "out of window": dated after its month.
 FATES = ("used", "out of window", "duplicate", "excluded", "rejected", "blank")
 

@@ -23,11 +23,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import known_orders, require, summarise_customers
+from crm_analysis.customers import count_moves, known_orders, move_matrix, require, summarise_customers
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import Column, KeyFigure, Shape, day_number
+from crm_analysis.schema import MOVES, Column, KeyFigure, Shape, day_number
 
 REQUIRES = ("orders",)
 # Where the report stands in the pack.
@@ -64,15 +64,6 @@ CONCENTRATION = Shape(
         "amount": Column("money", "their amount"),
         "top_share": Column("fraction", "share of the amount that the top 20 % of customers bring"),
         "gini": Column("fraction", "Gini coefficient"),
-    },
-)
-MOVES = Shape(
-    "one row per pair of groups, within the window; 0: without an order in the window",
-    {
-        "from_decile": Column("integer", "group at the end of the previous month"),
-        "to_decile": Column("integer", "group now"),
-        "n_customers": Column("integer", "customers"),
-        "amount": Column("money", "their amount in the window now"),
     },
 )
 
@@ -120,17 +111,19 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         group_customers(within_window(tables, day, params), params) for day in (run.starts, run.last_year_as_of)
     )
     bases = {"all time": all_time, "window": window, "previous month": before, "last year": last_year}
-    moves = engine.materialise(move_customers(all_time, window, before, params))
+    customers = engine.materialise(join_groups(all_time, window, before, params))
     return Result(
-        customers=moves,
-        actions=advise(moves),
+        customers=customers,
+        actions=advise(customers),
         all_time=describe_groups(engine.collect(sum_groups(all_time, params), GROUPS)),
         window=describe_groups(engine.collect(sum_groups(window, params), GROUPS)),
         lorenz=describe_curve(engine.collect(sum_hundredths(all_time, params), 100)),
         concentration=pd.concat(
             [concentrate(grouped, basis, params) for basis, grouped in bases.items()], ignore_index=True
         ),
-        moves=MOVES.frame(engine.collect(count_moves(moves), (GROUPS + 1) ** 2)),
+        moves=MOVES.frame(
+            engine.collect(count_moves(before, window, "decile", params.amount_column), (GROUPS + 1) ** 2)
+        ),
     )
 
 
@@ -203,7 +196,7 @@ def concentrate(grouped: Table, basis: str, params: Params) -> pd.DataFrame:
     )
 
 
-def move_customers(all_time: Table, window: Table, before: Table, params: Params) -> Table:
+def join_groups(all_time: Table, window: Table, before: Table, params: Params) -> Table:
     """Every customer with its group of all time, its group in the window now and a month ago; 0: not in the window."""
     now = window.select(
         "customer_id", nw.col("decile").alias("window_decile"), nw.col(params.amount_column).alias("window_amount")
@@ -216,15 +209,6 @@ def move_customers(all_time: Table, window: Table, before: Table, params: Params
         "customer_id", "decile", "place", nw.col(params.amount_column).alias("amount"),
         "n_orders", "days_since_last_order", "window_decile", "window_amount", "previous_decile",
     )  # fmt: skip
-
-
-def count_moves(moved: Table) -> Table:
-    return (
-        moved.filter((nw.col("window_decile") > OUTSIDE) | (nw.col("previous_decile") > OUTSIDE))
-        .group_by(nw.col("previous_decile").alias("from_decile"), nw.col("window_decile").alias("to_decile"))
-        .agg(nw.len().alias("n_customers"), nw.col("window_amount").sum().alias("amount"))
-        .sort("from_decile", "to_decile")
-    )
 
 
 def advise(moved: Table) -> Table:
@@ -279,18 +263,6 @@ def describe_curve(hundredths: pd.DataFrame) -> pd.DataFrame:
     return LORENZ.frame(pd.concat([pd.DataFrame({"customer_share": [0.0], "amount_share": [0.0]}), curve]))
 
 
-def group_name(number: int) -> str:
-    return _("none") if number == OUTSIDE else str(number)
-
-
-def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Rows: group a month ago; columns: group now; 'none' is outside the window."""
-    matrix = moves.pivot(index="from_decile", columns="to_decile", values=value)
-    order = [*range(1, GROUPS + 1), OUTSIDE]
-    matrix = matrix.reindex(index=order, columns=order).map(lambda one: 0 if one is None or one != one else one)
-    return matrix.rename(index=group_name, columns=group_name)
-
-
 def key_figures(result: Result) -> list[KeyFigure]:
     """For the first screen, all within the window."""
     bases = result.concentration.set_index("basis")
@@ -312,8 +284,8 @@ def findings(result: Result, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     first = result.all_time.iloc[0]
     everything, window = result.concentration.head(2).to_dict("records")
-    moved = result.moves[result.moves["from_decile"].between(1, 2)]
-    fell = moved[(moved["to_decile"] > 3) | (moved["to_decile"] == OUTSIDE)]["n_customers"].sum()
+    best, still = result.moves["from_group"].isin(["1", "2"]), result.moves["to_group"].isin(["1", "2", "3"])
+    fell = result.moves.loc[best & ~still, "n_customers"].sum()
     return [
         _("The best tenth of the customers ({n}) brings {share} of the amount to date ({amount} of {total}).").format(
             n=language.integer(first["n_customers"]), share=language.percent(first["amount_share"]),
@@ -355,6 +327,7 @@ def plot_lorenz(lorenz: pd.DataFrame, top_share: float, ax: Axes | None = None) 
     )  # fmt: skip
 
 
-def plot_moves(matrix: pd.DataFrame, show: charts.Show, ax: Axes | None = None) -> Axes:
-    """Where the customers of each group of last month are now."""
+def plot_moves(moves: pd.DataFrame, value: str, show: charts.Show, ax: Axes | None = None) -> Axes:
+    """Where the customers of each group of last month are now; outside the window is 'none'."""
+    matrix = move_matrix(moves, value, [str(one) for one in range(1, GROUPS + 1)], _("none"))
     return charts.heat_map(matrix, show, xlabel=_("group now"), ylabel=_("group a month ago"), ax=ax)

@@ -25,11 +25,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import known_orders, require, summarise_customers
+from crm_analysis.customers import count_moves, known_orders, move_matrix, require, summarise_customers
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run
-from crm_analysis.schema import Column, KeyFigure, Shape
+from crm_analysis.schema import MOVES, Column, KeyFigure, Shape
 
 REQUIRES = ("orders",)
 # Where the report stands in the pack.
@@ -102,15 +102,6 @@ DISTRIBUTION = Shape(
         "n_customers": Column("integer", "customers"),
     },
 )
-MOVES = Shape(
-    "one row per pair of segments between which customers stand or moved",
-    {
-        "from_segment": Column("text", "segment at the end of the previous month"),
-        "to_segment": Column("text", "segment now"),
-        "n_customers": Column("integer", "customers"),
-        "amount": Column("money", "their amount to date"),
-    },
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,7 +153,9 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     )
     require(now, params.min_customers)
     scored = engine.materialise(score_customers(now, params))
-    moves = engine.collect(count_moves(scored, score_customers(before, params), params), 200)
+    moves = engine.collect(
+        count_moves(score_customers(before, params), scored, "segment", params.amount_column), (len(SEGMENTS) + 1) ** 2
+    )
     past = engine.collect(count_segments(score_customers(last_year, params)), len(SEGMENTS))
     return Result(
         customers=scored,
@@ -255,18 +248,6 @@ def sum_bins(scored: Table, dimension: str, params: Params) -> Table:
     )
 
 
-def count_moves(scored: Table, before: Table, params: Params) -> Table:
-    """From which segment to which; whoever first ordered this month comes from NOBODY."""
-    before = before.select("customer_id", nw.col("segment").alias("from_segment"))
-    return (
-        scored.join(before, on="customer_id", how="left")
-        .with_columns(nw.col("from_segment").fill_null(NOBODY), to_segment="segment")
-        .group_by("from_segment", "to_segment")
-        .agg(nw.len().alias("n_customers"), nw.col(params.amount_column).sum().alias("amount"))
-        .sort("from_segment", "to_segment")
-    )
-
-
 def count_values(scored: Table, dimension: str, params: Params) -> Table:
     """Customers per class of the value: 30 days, single orders to 15, a quarter of a power of ten in amount."""
     value = _value(dimension, params)
@@ -320,7 +301,7 @@ def describe_segments(sums: pd.DataFrame, moves: pd.DataFrame, last_year: pd.Dat
     frame["mean_amount"] = frame["amount"].astype(float) / people
     frame["mean_orders"] = frame["n_orders"].astype(float) / people
     frame["mean_days_since_last_order"] = frame["days"].astype(float) / people
-    earlier = moves[moves["from_segment"] != NOBODY].groupby("from_segment")["n_customers"].sum()
+    earlier = moves.groupby("from_group")["n_customers"].sum()
     frame["n_customers_previous_month"] = earlier.reindex(SEGMENTS).fillna(0).astype(int)
     past = last_year.set_index("segment")["n_customers"].reindex(SEGMENTS)
     frame["n_customers_last_year"] = past.fillna(0).astype(int) if len(last_year) else pd.NA
@@ -356,14 +337,6 @@ def advice_table(segments: pd.DataFrame) -> pd.DataFrame:
     return ADVICE_TABLE.frame(frame.assign(action=[_(ADVICE[one]) for one in frame["segment"]]))
 
 
-def move_matrix(moves: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Rows: segment a month ago; columns: segment now."""
-    matrix = moves.pivot(index="from_segment", columns="to_segment", values=value)
-    rows = [one for one in (*SEGMENTS, NOBODY) if one in matrix.index]
-    matrix = matrix.reindex(index=rows, columns=[one for one in SEGMENTS if one in matrix.columns])
-    return matrix.map(lambda one: 0 if one is None or one != one else one)
-
-
 def key_figures(result: Result) -> list[KeyFigure]:
     """For the first screen: how many customers, and how many of the best, the sleeping and the new."""
     frame = result.segments.set_index("segment")
@@ -392,7 +365,7 @@ def findings(result: Result, currency: str) -> list[str]:
     best = frame.loc[["champion", "loyal"]]
     sleeping = frame.loc[["at risk", "cannot lose"]]
     total, n = frame["amount"].sum(), int(frame["n_customers"].sum())
-    new = result.moves[result.moves["from_segment"] == NOBODY]["n_customers"].sum()
+    new = result.moves.loc[result.moves["from_group"].isna(), "n_customers"].sum()
     told = [
         _("Champions and loyal customers are {share} of {n} customers and bring {amount_share} of the amount to date"
           " ({amount} of {total}).").format(
@@ -452,9 +425,9 @@ def plot_cells(cells: pd.DataFrame, value: str, show: charts.Show, ax: Axes | No
     return charts.heat_map(matrix, show, xlabel=xlabel, ylabel=ylabel, ax=ax)
 
 
-def plot_moves(matrix: pd.DataFrame, show: charts.Show, ax: Axes | None = None) -> Axes:
+def plot_moves(moves: pd.DataFrame, value: str, show: charts.Show, ax: Axes | None = None) -> Axes:
     """Where the customers of each segment of last month are now."""
-    shown = matrix.rename(index=_, columns=_)
+    shown = move_matrix(moves, value, SEGMENTS, NOBODY).rename(index=_, columns=_)
     return charts.heat_map(shown, show, xlabel=_("segment now"), ylabel=_("segment a month ago"), ax=ax)
 
 

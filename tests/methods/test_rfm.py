@@ -115,9 +115,9 @@ def test_the_moves_by_hand(result):
     moves = result.moves
     assert moves["n_customers"].sum() == 12
     assert moves["amount"].sum() == Decimal("1340.00")
-    new = moves[moves["from_segment"] == rfm.NOBODY].set_index("to_segment")["n_customers"].to_dict()
+    new = moves[moves["from_group"].isna()].set_index("to_group")["n_customers"].to_dict()
     assert new == {"new": 1, "about to sleep": 2}
-    assert moves.groupby("to_segment")["n_customers"].sum().to_dict() == {
+    assert moves.groupby("to_group")["n_customers"].sum().to_dict() == {
         segment: n for segment, n in result.segments.set_index("segment")["n_customers"].items() if n
     }
     assert result.segments["n_customers_previous_month"].sum() == 9
@@ -334,7 +334,7 @@ def test_odd_companies_get_whole_results_and_charts(make_orders, rows):
         assert "nan" not in told.lower()
     rfm.plot_segments(result.segments)
     rfm.plot_cells(result.cells, "amount", language.short_number)
-    rfm.plot_moves(rfm.move_matrix(result.moves, "amount"), language.short_number)
+    rfm.plot_moves(result.moves, "amount", language.short_number)
     for one in result.distributions:
         rfm.plot_distribution(result.distributions[one], result.bins, one)
     plt.close("all")
@@ -370,11 +370,13 @@ def test_drawn_cells_are_those_of_the_frame(result, value):
 
 
 def test_drawn_moves_are_those_of_the_frame(result):
-    matrix = rfm.move_matrix(result.moves, "n_customers")
-    drawn = np.asarray(rfm.plot_moves(matrix, language.integer).images[0].get_array())
+    ax = rfm.plot_moves(result.moves, "n_customers", language.integer)
+    drawn = np.asarray(ax.images[0].get_array())
+    rows, columns = ([text.get_text() for text in ticks] for ticks in (ax.get_yticklabels(), ax.get_xticklabels()))
     assert drawn.sum() == 12
-    assert drawn.tolist() == matrix.astype(float).values.tolist()
-    assert matrix.index[-1] == rfm.NOBODY
+    for row in result.moves.fillna({"from_group": rfm.NOBODY}).itertuples():
+        assert drawn[rows.index(row.from_group), columns.index(row.to_group)] == row.n_customers
+    assert rows[-1] == rfm.NOBODY
 
 
 @pytest.mark.parametrize("dimension", ["recency", "frequency", "monetary"])

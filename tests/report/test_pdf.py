@@ -1,0 +1,219 @@
+"""The published PDF, opened and read."""
+
+from __future__ import annotations
+
+import re
+
+import pypdf
+import pytest
+from pypdf.generic import ContentStream
+
+from crm_analysis import methods
+from crm_analysis.errors import MachineError
+from crm_analysis.report import render
+
+METHODS = methods.names()
+every_report = pytest.mark.parametrize("method", METHODS)
+
+
+@pytest.fixture(scope="module")
+def pdf(sample):
+    """``pdf("rfm")``: the report's PDF, read once."""
+    read = {}
+
+    def get(method: str) -> pypdf.PdfReader:
+        if method not in read:
+            read[method] = pypdf.PdfReader(sample.bundle / f"{method}.pdf", strict=True)
+        return read[method]
+
+    return get
+
+
+@pytest.fixture(scope="module")
+def texts(pdf):
+    """``texts("rfm")``: the text of each page, blanks made one."""
+    read = {}
+
+    def get(method: str) -> list[str]:
+        if method not in read:
+            read[method] = [" ".join(one.extract_text().split()) for one in pdf(method).pages]
+        return read[method]
+
+    return get
+
+
+def outline(reader: pypdf.PdfReader) -> list[str]:
+    def flat(entries):
+        for one in entries:
+            yield from flat(one) if isinstance(one, list) else [one.title]
+
+    return list(flat(reader.outline))
+
+
+def fonts_of(reader: pypdf.PdfReader) -> dict[str, dict]:
+    found = {}
+    for one in reader.pages:
+        for font in one["/Resources"].get("/Font", {}).values():
+            font = font.get_object()
+            found[font["/BaseFont"]] = font
+    return found
+
+
+def nameless_glyphs(reader: pypdf.PdfReader) -> list[tuple[str, int]]:
+    """The glyphs that are drawn and stand for no character: boxes in the place of missing ones."""
+    known = {}
+    for name, font in fonts_of(reader).items():
+        text = font["/ToUnicode"].get_object().get_data().decode("ascii")
+        known[name] = {int(one, 16) for one in re.findall(r"(?m)^<([0-9A-Fa-f]+)> *<[0-9A-Fa-f]+>", text)}
+    drawn = set()
+    for page in reader.pages:
+        fonts = page["/Resources"].get("/Font", {})
+        font = None
+        for operands, operator in ContentStream(page.get_contents(), reader).operations:
+            if operator == b"Tf":
+                font = fonts[operands[0]].get_object()["/BaseFont"]
+            elif operator in (b"Tj", b"TJ"):
+                for part in operands[0] if operator == b"TJ" else operands:
+                    data = getattr(part, "original_bytes", part)
+                    if isinstance(data, bytes):
+                        drawn |= {(font, int.from_bytes(data[at : at + 2], "big")) for at in range(0, len(data), 2)}
+    assert len(drawn) > 3
+    return sorted(one for one in drawn if one[1] not in known[one[0]])
+
+
+@every_report
+def test_it_has_the_title_and_the_language_of_its_page(pdf, page, method):
+    reader = pdf(method)
+    assert reader.metadata.title == page(f"{method}.html").all("title")[0].text
+    assert reader.root_object["/Lang"] == "en"
+
+
+@every_report
+def test_it_is_tagged_so_that_it_can_be_read_aloud(pdf, method):
+    root = pdf(method).root_object
+    assert root["/MarkInfo"]["/Marked"].value is True
+    kinds = set()
+
+    def walk(node) -> None:
+        node = node.get_object()
+        if isinstance(node, list):
+            for one in node:
+                walk(one)
+        elif isinstance(node, dict):
+            kinds.update([node["/S"]] if "/S" in node else [])
+            if "/K" in node:
+                walk(node["/K"])
+
+    walk(root["/StructTreeRoot"])
+    assert {"/H1", "/H2", "/P", "/Table", "/TR", "/TH", "/TD", "/Figure"} <= kinds
+
+
+@every_report
+def test_every_heading_has_a_bookmark_in_its_order(pdf, page, method):
+    headings = [one.text for one in page(f"{method}.html").all("h1", "h2")]
+    found = outline(pdf(method))
+    assert [one for one in found if one in headings] == headings
+
+
+@every_report
+def test_its_pages_are_numbered(texts, method):
+    pages = texts(method)
+    assert 2 <= len(pages) <= 40
+    for number, text in enumerate(pages, 1):
+        assert re.search(rf"\b{number} / {len(pages)}\b", text), number
+
+
+@every_report
+def test_every_page_but_the_first_is_headed_by_source_and_title(texts, page, method):
+    top = page(f"{method}.html")
+    (source,) = [one.text for one in top.all("p") if one["class"] == "source"]
+    title = top.all("h1")[0].text
+    assert source == "Harbour & Pine · October 2026"
+    for text in texts(method)[1:]:
+        assert source in text
+        assert title in text
+
+
+@every_report
+def test_the_contents_name_the_page_of_each_section(texts, page, method):
+    contents = texts(method)[0].partition("Contents")[2]
+    for one in page(f"{method}.html").all("nav")[0].all("a"):
+        found = re.search(rf"{re.escape(one.text)}[ .]*\.[ .]*(\d+)", contents)
+        assert found, one.text
+        assert one.text in texts(method)[int(found[1]) - 1]
+
+
+@every_report
+def test_every_finding_and_key_figure_is_in_it(sample, texts, method):
+    summary = sample.summary(method)
+    text = " ".join(texts(method))
+    assert [one for one in summary["findings"] if one not in text] == []
+    assert [one["text"] for one in summary["key_figures"] if one["text"] not in text] == []
+
+
+@every_report
+def test_every_caption_and_every_row_of_a_table_is_in_it(texts, page, method):
+    text = " ".join(texts(method))
+    top = page(f"{method}.html")
+    assert [one.text for one in top.all("caption", "figcaption") if one.text not in text] == []
+    numbers = [cell.text for table in top.all("table") for cell in table.all("td") if cell["class"] == "number"]
+    assert numbers
+    assert [one for one in numbers if one not in text] == []
+
+
+@every_report
+def test_its_fonts_are_within(pdf, method):
+    fonts = fonts_of(pdf(method))
+    assert fonts
+    for font in fonts.values():
+        (descendant,) = font["/DescendantFonts"]
+        descriptor = descendant.get_object()["/FontDescriptor"].get_object()
+        assert {"/FontFile", "/FontFile2", "/FontFile3"} & set(descriptor), font["/BaseFont"]
+        assert "/ToUnicode" in font
+
+
+@every_report
+def test_no_character_is_a_box(pdf, texts, method):
+    assert nameless_glyphs(pdf(method)) == []
+    assert "\ufffd" not in "".join(texts(method))
+
+
+@every_report
+def test_it_runs_nothing_and_points_to_nothing_outside_the_bundle(sample, pdf, method):
+    reader = pdf(method)
+    assert set(reader.root_object) & {"/OpenAction", "/AA", "/AcroForm"} == set()
+    assert "/EmbeddedFiles" not in reader.root_object.get("/Names", {})
+    notes = [one.get_object() for page in reader.pages for one in page.get("/Annots", [])]
+    actions = [one["/A"] for one in notes if "/A" in one]
+    assert {str(one["/S"]) for one in actions} <= {"/GoTo", "/URI"}
+    addresses = {str(one["/URI"]) for one in actions if "/URI" in one}
+    assert [one for one in addresses if ":" in one or not (sample.bundle / one).is_file()] == []
+
+
+def test_nothing_is_fetched_into_it(tmp_path):
+    """A picture of another file or machine is left out."""
+    secret = tmp_path / "secret.svg"
+    secret.write_text('<svg xmlns="http://www.w3.org/2000/svg"><text>secret words</text></svg>', encoding="utf-8")
+    html = f'<html lang="en"><title>t</title><h1>Words</h1><img alt="a picture" src="{secret.as_uri()}">'
+    render.write_pdf(html, tmp_path / "out.pdf")
+    text = pypdf.PdfReader(tmp_path / "out.pdf").pages[0].extract_text()
+    assert "Words" in text
+    assert "secret" not in text
+
+
+@pytest.fixture
+def boxed(tmp_path):
+    """The PDF of a page with a character that no font has."""
+    path = tmp_path / "out.pdf"
+    render.write_pdf("<html lang='en'><title>t</title><h1>Words \U0010fffd</h1>", path)
+    return path
+
+
+def test_a_box_would_be_found(boxed):
+    assert len(nameless_glyphs(pypdf.PdfReader(boxed))) == 1
+
+
+@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="A89, A111: it becomes a box, in silence")
+def test_a_character_that_no_font_has_is_an_error_not_a_box(tmp_path):
+    with pytest.raises(MachineError, match="E-FONT-1"):
+        render.write_pdf("<html lang='en'><title>t</title><h1>Words \U0010fffd</h1>", tmp_path / "out.pdf")
