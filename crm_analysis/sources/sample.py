@@ -22,6 +22,18 @@ import numpy as np
 import pandas as pd
 import xlsxwriter
 
+from crm_analysis.sources.sample_words import (
+    ACQUISITION_CHANNELS,
+    ASSORTMENT,
+    BRAND_PRICE_LEVELS,
+    CHANNELS,
+    COLOURS,
+    PATTERNS,
+    PRODUCTS_PER_SUBCATEGORY,
+    REGIONS,
+    SALESPEOPLE,
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Truth:
@@ -87,96 +99,6 @@ MINUTES_PER_DAY = 24 * 60
 OPENING_MINUTES = (8 * 60, 22 * 60)  # never at night, when summer time skips or repeats an hour
 PROMOTION_PROBS = np.array([0.3, 0.05, 0.05, 0.05, 0.05, 0.05, 0.2, 0.05, 0.05, 0.05, 0.35, 0.35])  # by month
 DISCOUNT_PERCENTS = (10, 20, 30)
-
-CHANNELS = {"Web": 0.55, "Store": 0.35, "Phone": 0.10}
-SALESPEOPLE = {"Web": [""], "Store": ["Holm", "Conti", "Baker", "Lis"], "Phone": ["Brandt", "Roy"]}
-ACQUISITION_CHANNELS = {"Search": 0.34, "Social": 0.22, "Store": 0.20, "Friend": 0.14, "Fair": 0.10}
-# Region: share of customers, cities, given names, surnames.
-REGIONS = {
-    "Bayern": (
-        0.18,
-        "München Nürnberg Augsburg",
-        "Anna Lukas Sophie Jürgen Lena Felix Käthe Max Birgit Uwe",
-        "Huber Müller Wagner Bauer Schäfer Vogel Lang Gruber Weiß Brandl",
-    ),
-    "Holland": (
-        0.15,
-        "Amsterdam Haarlem Alkmaar",
-        "Sanne Daan Fleur Bram Lotte Sem Anouk Joris Noor Teun",
-        "Visser Bakker Mulder Smit Dekker Bos Kok Jansen Prins Blom",
-    ),
-    "Scotland": (
-        0.14,
-        "Edinburgh Glasgow Dundee",
-        "Isla Ewan Fiona Callum Ailsa Hamish Morag Rory Ian Una",
-        "Campbell Fraser Murray Reid Ross Stewart Boyd O'Hara Kerr Innes",
-    ),
-    "Bretagne": (
-        0.12,
-        "Rennes Brest Quimper",
-        "Anaïs Loïc Maëlle Yann Chloé Hugo Léa Erwan Noémie Gaël",
-        "Morvan Kerjean Tanguy Riou Guéguen Prigent Caradec Moreau Rolland Hervé",
-    ),
-    "Toscana": (
-        0.11,
-        "Firenze Siena Lucca",
-        "Giulia Matteo Chiara Luca Elisa Dario Marta Paolo Niccolò Ida",
-        "Rossi Bianchi Conti Galli Ricci Moretti Fabbri Serra Lippi Neri",
-    ),
-    "Skåne": (
-        0.10,
-        "Malmö Lund Ystad",
-        "Astrid Björn Elsa Nils Maja Åke Freja Oskar Signe Göran",
-        "Lindqvist Åberg Nyström Holm Ek Sjögren Dahl Öberg Norén Falk",
-    ),
-    "Andalucía": (
-        0.08,
-        "Sevilla Málaga Granada",
-        "Lucía Álvaro Carmen Íñigo Pilar Javier Inés Pablo Ana Leo",
-        "García Núñez Ortega Ramos Peña Vega Molina Cano Ibáñez Soto",
-    ),
-    "Mazowsze": (
-        0.07,
-        "Warszawa Płock Radom",
-        "Zofia Jan Jagoda Paweł Agata Łukasz Ewa Piotr Iga Adam",
-        "Nowak Wójcik Zieliński Król Wrona Sikora Żak Gałązka Mazur Dąbek",
-    ),
-    "上海": (
-        0.05,
-        "浦东 静安 徐汇",
-        "芳 伟 秀英 敏 静 磊 洋 艳 建国 雨欣 子涵 思远",
-        "王 李 张 刘 陈 杨 黄 赵 吴 周 徐 孙",
-    ),
-}
-
-# Department, category, its materials, and its subcategories with their usual price in EUR.
-ASSORTMENT = (
-    ("Living", "Textiles", "Linen Wool Cotton", {"Cushion": 29, "Throw": 59, "Curtain": 69, "Rug": 129}),
-    ("Living", "Lighting", "Brass Glass", {"Table Lamp": 79, "Pendant": 99, "Floor Lamp": 139, "Shade": 35}),
-    ("Living", "Decoration", "Ceramic Glass Rattan", {"Vase": 32, "Mirror": 89, "Frame": 19, "Bowl": 27}),
-    ("Kitchen", "Tableware", "Stoneware Porcelain", {"Plate": 16, "Mug": 12, "Dish": 38, "Jug": 29}),
-    ("Kitchen", "Cookware", "Steel Enamel", {"Casserole": 89, "Pan": 59, "Kettle": 49, "Baking Tin": 22}),
-    ("Kitchen", "Table Linen", "Linen Cotton", {"Napkin": 7, "Tablecloth": 49, "Tea Towel": 9, "Apron": 32}),
-    ("Bedroom", "Bedding", "Cotton Linen", {"Duvet Cover": 89, "Pillowcase": 19, "Sheet": 45, "Quilt": 119}),
-    ("Bedroom", "Bath", "Cotton Bamboo", {"Towel": 18, "Bath Mat": 29, "Bathrobe": 69, "Wash Bag": 22}),
-    ("Bedroom", "Storage", "Rattan Oak Felt", {"Basket": 34, "Box": 22, "Shelf": 79, "Hook Rail": 39}),
-    ("Garden", "Outdoor", "Teak Acacia", {"Bench": 249, "Chair": 89, "Side Table": 119, "Bird House": 29}),
-    ("Garden", "Planting", "Terracotta Zinc", {"Pot": 15, "Planter": 45, "Watering Can": 29, "Trellis": 35}),
-    ("Garden", "Candles", "Beeswax Soy", {"Candle": 12, "Scented Candle": 24, "Tea Light": 6, "Torch": 14}),
-)
-PRODUCTS_PER_SUBCATEGORY = 5
-COLOURS = ("Navy", "White", "Sand", "Sage", "Rust", "Charcoal", "Mustard", "Blush", "Sky", "Pine")
-PATTERNS = ("Plain", "Plain", "Plain", "Plain", "Striped", "Checked", "Floral", "Geometric")
-BRAND_PRICE_LEVELS = {
-    "Harbour & Pine": 1.0,
-    "Fjordly": 1.2,
-    "Maison Lune": 1.5,
-    "Oak & Ember": 1.1,
-    "Bottega Mare": 1.4,
-    "Nordlys": 0.9,
-    "Petit Port": 0.8,
-    "Tessuto": 1.0,
-}
 
 ORDER_COLUMNS = [
     "Order No",
