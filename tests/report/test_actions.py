@@ -54,7 +54,10 @@ def live_parts(path: Path) -> list[str]:
             if re.search(r"vba|externalLink|connections|activeX|embedding|customXml|macro", name, re.IGNORECASE):
                 found.append(name)
             text = book.read(name).decode("utf-8")
-            found += re.findall(r"<f[ >/]|<hyperlink|<ddeLink|<oleLink|TargetMode=\"External\"|<definedName name=\"(?!_xlnm\._Filter)", text)
+            found += re.findall(
+                r"<f[ >/]|<hyperlink|<ddeLink|<oleLink|TargetMode=\"External\"|<definedName name=\"(?!_xlnm\._Filter)",
+                text,
+            )
     return found
 
 
@@ -93,7 +96,10 @@ def test_the_workbook_holds_the_first_rows_of_the_list(sample, method):
 def test_the_most_urgent_come_first(sample):
     rows = read_csv(sample.bundle / "actions" / "rfm.csv")
     frame = pd.DataFrame(rows[1:], columns=rows[0])
-    keys = [(int(p), -Decimal(a), c) for p, a, c in zip(frame["priority"], frame["net_amount"], frame["customer_id"], strict=True)]
+    keys = [
+        (int(p), -Decimal(a), c)
+        for p, a, c in zip(frame["priority"], frame["net_amount"], frame["customer_id"], strict=True)
+    ]
     assert keys == sorted(keys)
 
 
@@ -101,7 +107,16 @@ def test_the_list_says_of_each_customer_what_the_results_say(sample):
     rows = read_csv(sample.bundle / "actions" / "rfm.csv")
     listed = pd.DataFrame(rows[1:], columns=rows[0]).sort_values("customer_id", ignore_index=True)
     known = pd.read_parquet(sample.bundle / "data" / "rfm" / "customers.parquet")
-    shared = ["customer_id", "segment", "r_score", "f_score", "m_score", "days_since_last_order", "n_orders", "net_amount"]
+    shared = [
+        "customer_id",
+        "segment",
+        "r_score",
+        "f_score",
+        "m_score",
+        "days_since_last_order",
+        "n_orders",
+        "net_amount",
+    ]
     known = known[shared].astype(str).sort_values("customer_id", ignore_index=True)
     pd.testing.assert_frame_equal(listed[shared], known, check_dtype=False)
 
@@ -137,7 +152,9 @@ def test_an_id_is_in_both_files_as_it_is_in_the_source(tmp_path, one):
     assert live_parts(book) == []
 
 
-texts = st.one_of(st.sampled_from(IDS), st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"]), max_size=20))
+texts = st.one_of(
+    st.sampled_from(IDS), st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cn"]), max_size=20)
+)
 
 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -149,7 +166,9 @@ def test_any_list_comes_back_from_both_files(tmp_path, ids, cents):
     table, book, counts = written(tmp_path, frame)
     assert counts == (len(ids), len(ids))
     assert [(row[0], row[1], Decimal(row[2])) for row in read_csv(table)[1:]] == [(one, one, amount) for one in ids]
-    assert [(row[0], row[1], Decimal(str(row[2]))) for row in read_workbook(book)[1:]] == [(one, one, amount) for one in ids]
+    assert [(row[0], row[1], Decimal(str(row[2]))) for row in read_workbook(book)[1:]] == [
+        (one, one, amount) for one in ids
+    ]
     assert live_parts(book) == []
 
 
@@ -175,7 +194,9 @@ def test_the_same_list_makes_the_same_files(tmp_path):
     assert [path.read_bytes() for path in written(tmp_path, frame)[:2]] == first
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="texts are of no object dtype in pandas 3: the cells are numbers'")
+@pytest.mark.xfail(
+    strict=True, raises=AssertionError, reason="texts are of no object dtype in pandas 3: the cells are numbers'"
+)
 def test_a_column_of_texts_is_formatted_as_text(tmp_path):
     _, book, _ = written(tmp_path, pd.DataFrame({"customer_id": ["1"], "reason": ["1e5"]}))
     (sheet,) = openpyxl.load_workbook(book).worksheets

@@ -73,7 +73,10 @@ def test_any_text_in_key_figures_is_text(parse, live_nodes, names, value):
 def test_any_text_in_facts_is_text(parse, live_nodes, pairs):
     top = parse(elements.facts(pairs))
     assert live_nodes(top, {"dl", "div", "dt", "dd"}) == []
-    assert list(zip([one.raw_text for one in top.all("dt")], [one.raw_text for one in top.all("dd")], strict=True)) == pairs
+    assert (
+        list(zip([one.raw_text for one in top.all("dt")], [one.raw_text for one in top.all("dd")], strict=True))
+        == pairs
+    )
 
 
 @relaxed
@@ -103,7 +106,11 @@ def _bar_chart(names: list[str]) -> Markup:
 
 
 @settings(relaxed, max_examples=15)
-@given(name=st.one_of(st.sampled_from(PAYLOADS), st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=40)))
+@given(
+    name=st.one_of(
+        st.sampled_from(PAYLOADS), st.text(st.characters(codec="utf-8", exclude_categories=["C"]), max_size=40)
+    )
+)
 @example("$x_$")
 @example("$\\bad$")
 @example("_hidden")
@@ -127,7 +134,9 @@ def test_a_control_character_in_a_name_does_not_break_the_drawing(name):
 
 
 @pytest.mark.filterwarnings("ignore:Glyph .* missing")
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="A89, A111: a name becomes a row of boxes, in silence")
+@pytest.mark.xfail(
+    strict=True, raises=pytest.fail.Exception, reason="A89, A111: a name becomes a row of boxes, in silence"
+)
 def test_a_name_that_the_font_cannot_draw_is_an_error_not_a_box():
     with pytest.raises(MachineError, match="E-FONT-1"):
         bar_chart(["\U0010fffd", "other"])
@@ -186,7 +195,9 @@ def test_money_has_the_decimals_of_its_currency(currency, shown):
 
 def test_the_head_of_a_column_of_money_names_the_currency(parse):
     shape = Shape("one row", {"segment": Column("text", "segment"), "amount": Column("money", "their amount")})
-    heads = parse(table(pd.DataFrame({"segment": ["a"], "amount": [1]}), shape, currency="SEK")).all("thead")[0].all("th")
+    heads = (
+        parse(table(pd.DataFrame({"segment": ["a"], "amount": [1]}), shape, currency="SEK")).all("thead")[0].all("th")
+    )
     assert [one.text for one in heads] == ["Segment", "Their amount (SEK)"]
 
 
@@ -253,7 +264,9 @@ def test_a_short_table_is_whole(parse, n):
 
 
 def test_numbers_stand_right_and_words_left(parse):
-    shape = Shape("one row", {"name": Column("text", "name"), "n": Column("integer", "number"), "f": Column("flag", "flag")})
+    shape = Shape(
+        "one row", {"name": Column("text", "name"), "n": Column("integer", "number"), "f": Column("flag", "flag")}
+    )
     top = parse(table(pd.DataFrame({"name": ["a"], "n": [1], "f": [True]}), shape))
     assert [one["class"] for one in top.all("th", "td")] == ["", "number", "", "", "number", ""]
 

@@ -149,7 +149,9 @@ def test_the_data_are_told_with_files_period_versions_and_run(page, shown, parse
 
 def test_the_end_writes_the_summary_that_the_index_is_made_of(page, shown):
     page.show_findings(["One.", "Two."])
-    page.show_key_figures([KeyFigure(name="amount", value=Decimal("12500.5"), unit="money", previous=Decimal("10000.4"))])
+    page.show_key_figures(
+        [KeyFigure(name="amount", value=Decimal("12500.5"), unit="money", previous=Decimal("10000.4"))]
+    )
     page.show_table("things", frame("a"), THINGS, "Things")
     page.end()
     told = json.loads((page.folder / "data" / "rfm" / "summary.json").read_text(encoding="utf-8"))
@@ -162,7 +164,9 @@ def test_the_end_writes_the_summary_that_the_index_is_made_of(page, shown):
 
 
 def test_an_action_list_is_counted_and_linked(page, shown, parse):
-    actions = engine.as_table(pd.DataFrame({"customer_id": ["007", "008"], "action": ["call", "call"]}), page.connection)
+    actions = engine.as_table(
+        pd.DataFrame({"customer_id": ["007", "008"], "action": ["call", "call"]}), page.connection
+    )
     page.write_actions(actions)
     links = [one["href"] for one in parse(shown[0][0]).all("a")]
     assert links == ["actions/rfm.csv", "actions/rfm.xlsx"]

@@ -54,7 +54,10 @@ def test_a_month_is_four_digits_and_two_and_nothing_else(refused, fresh, month):
         ("METHOD=rfm", "E-PAR-1 file=command line column=method rows=- fix=unknown 'method', did you mean 'methods'?"),
         ("__class__=x", "E-PAR-1 file=command line column=__class__ rows=- fix=unknown '__class__'"),
         ("METHODS=rmf", "E-PAR-1 file=- column=methods rows=- fix=unknown method 'rmf', did you mean 'rfm'?"),
-        ("METHODS=rfm qualty", "E-PAR-1 file=- column=methods rows=- fix=unknown method 'qualty', did you mean 'quality'?"),
+        (
+            "METHODS=rfm qualty",
+            "E-PAR-1 file=- column=methods rows=- fix=unknown method 'qualty', did you mean 'quality'?",
+        ),
         ("SOURCE=sampel", "E-PAR-1 file=params/sources/sampel.yml rows=- fix=unknown source, did you mean 'sample'?"),
     ],
 )
@@ -129,7 +132,9 @@ def test_a_mistake_in_the_parameters_of_another_report_is_told_before_any_notebo
 
 
 def test_outside_a_project_it_says_where_to_run(tmp_path):
-    done = subprocess.run([sys.executable, "-m", "crm_analysis", "reports"], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "crm_analysis", "reports"], cwd=tmp_path, capture_output=True, text=True
+    )
     assert done.returncode == 2
     assert done.stderr.startswith("E-PAR-2 file=")
     assert "params/run.yml" in done.stderr
