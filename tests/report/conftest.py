@@ -132,31 +132,54 @@ def make_root(tmp_path_factory) -> Callable[..., Root]:
     return make
 
 
-def _published(root: Root, **environ: str) -> Root:
-    _, err = root.start(**environ).communicate(timeout=300)
-    if err:
-        raise RuntimeError(err)
-    return root
+# How the months that are looked at are made.
+MONTHS = {
+    "sample": (False, {}),
+    "small": (True, {}),
+    "twin": (True, {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
+}
 
 
 @pytest.fixture(scope="session")
-def sample(make_root, missing) -> Root:
+def published(request, make_root) -> Iterator[Callable[[str], Root]]:
+    """``published("small")``: that one of MONTHS. All that the chosen tests want are made at once, side by side."""
+    wanted = {name for item in request.session.items for name in item.fixturenames} & set(MONTHS)
+    begun = {}
+    for name in sorted(wanted):
+        root = make_root(is_small=MONTHS[name][0])
+        begun[name] = (root, root.start(**MONTHS[name][1]))
+
+    def wait(name: str) -> Root:
+        root, process = begun[name]
+        out, err = process.communicate(timeout=300)
+        if process.returncode:
+            raise RuntimeError(out + err)
+        return root
+
+    yield wait
+    for _, process in begun.values():
+        process.kill()
+        process.wait()
+
+
+@pytest.fixture(scope="session")
+def sample(published, missing) -> Root:
     """The month of the sample company as ``make reports`` publishes it. Only to be looked at."""
     if pdf_problem():
         missing(pdf_problem())
-    return _published(make_root())
+    return published("sample")
 
 
 @pytest.fixture(scope="session")
-def small(make_root) -> Root:
+def small(published) -> Root:
     """The month of a small company: two reports, HTML only. Only to be looked at."""
-    return _published(make_root(True))
+    return published("small")
 
 
 @pytest.fixture(scope="session")
-def twin(make_root) -> Root:
+def twin(published) -> Root:
     """The same as ``small``, made in another folder, time zone, language and order of sets."""
-    return _published(make_root(True), TZ="Asia/Shanghai", LC_ALL="de_DE.UTF-8", PYTHONHASHSEED="7")
+    return published("twin")
 
 
 @pytest.fixture(scope="session")
@@ -184,7 +207,8 @@ class Done:
 
     def failed(self, code: int, line: str) -> bool:
         """Whether it ended with this exit code and one line on stderr, which begins so."""
-        (told,) = self.err.splitlines()
+        assert len(self.err.splitlines()) == 1, (self.code, self.out, self.err)
+        told = self.err.rstrip("\n")
         assert ONE_LINE.fullmatch(told), told
         assert (self.code, told[: len(line)]) == (code, line), told
         return True
