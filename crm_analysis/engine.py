@@ -36,7 +36,7 @@ def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duck
     )
     connection.execute("SET TimeZone = 'UTC'")
     # Off in a notebook's kernel, where even to say so again is an error without ipywidgets.
-    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchone()[0]:
+    if connection.execute("SELECT current_setting('enable_progress_bar')").fetchall()[0][0]:
         connection.execute("SET enable_progress_bar = false")
     return connection
 
