@@ -26,10 +26,10 @@ reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is
 	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto
 
 lint: $(READY)  ## check the style of code and notebooks
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/nbstripout --verify notebooks/*.ipynb
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/nbstripout --verify notebooks/*.ipynb
 
 lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 	@$(BIN)/jupyter lab notebooks

@@ -5,6 +5,7 @@ Colours are safe for colour-blind readers and nothing is told by colour alone; `
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 import matplotlib as mpl
@@ -57,8 +58,8 @@ def _axes(ax: Axes | None, width: float, height: float) -> Axes:
 
 
 def label(text: object) -> str:
-    """A label of bounded length."""
-    text = str(text)
+    """A label of bounded length; a control character would make the drawing unreadable."""
+    text = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]", "\ufffd", str(text))
     return text if len(text) <= MAX_LABEL else text[: MAX_LABEL - 1] + "…"
 
 

@@ -92,8 +92,11 @@ def check(folder: Path) -> Meta:
 def read_meta(folder: Path) -> Meta:
     """What a customer database is. Raises IntegrityError E-DB-1."""
     try:
-        return Meta(**json.loads((folder / META).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        written = json.loads((folder / META).read_text(encoding="utf-8"))
+        if written["sha256"] != _seal(written["meta"]):
+            raise ValueError("not as it was written")
+        return Meta(**written["meta"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise IntegrityError(
             "E-DB-1",
             f"the file is damaged or missing: move {folder.name} away and run again, it is built anew",
@@ -227,8 +230,14 @@ def _write_meta(building: Building, folder: Path, inputs: list[Input], fingerpri
         last_date=last.isoformat() if last else None,
         last_complete_month=last_complete_month(first, contract.covers_until or last),
     )
-    text = json.dumps(dataclasses.asdict(meta), indent=1, ensure_ascii=False)
+    content = dataclasses.asdict(meta)
+    text = json.dumps({"sha256": _seal(content), "meta": content}, indent=1, ensure_ascii=False)
     (building.folder / META).write_text(text, encoding="utf-8")
+
+
+def _seal(content: dict) -> str:
+    """A hash by which a changed meta.json is noticed."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def last_complete_month(first: date | None, last: date | None) -> str | None:

@@ -357,5 +357,5 @@ def test_the_last_date_is_that_of_an_order_not_of_a_return(make_source):
     ],
 )
 def test_the_months_of_the_real_sources(request, name, first, last, month):
-    meta = json.loads((request.getfixturevalue(name) / "meta.json").read_text(encoding="utf-8"))
+    meta = json.loads((request.getfixturevalue(name) / "meta.json").read_text(encoding="utf-8"))["meta"]
     assert (meta["first_date"], meta["last_date"], meta["last_complete_month"]) == (first, last, month)

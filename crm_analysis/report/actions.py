@@ -35,7 +35,7 @@ def _write_workbook(frame: pd.DataFrame, path: Path, currency: str) -> None:
         for column, name in enumerate(frame.columns):
             head = f"{name} ({currency})" if name.endswith("amount") else name
             sheet.write_string(0, column, head, bold)
-            is_money, is_text = name.endswith("amount"), frame[name].dtype == object or name.endswith("_id")
+            is_money, is_text = name.endswith("amount"), any(isinstance(one, str) for one in frame[name])
             sheet.set_column(column, column, WIDTHS.get(name, 13), money if is_money else text if is_text else whole)
             for row, value in enumerate(frame[name], 1):
                 if value is None or value != value:

@@ -65,7 +65,8 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
             "E-RPT-2", "the kernel died, perhaps for want of memory: lower memory_limit in params/run.yml",
             file=notebook.name, rows=f"cell {_running(work / notebook.name)}",
         ) from error  # fmt: skip
-    except NoSuchKernel as error:
+    except (NoSuchKernel, RuntimeError) as error:
+        # What is left of RuntimeErrors: a kernel that ends before it answers.
         raise MachineError("E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name) from error
     # Times and paths of this machine are nobody's business, and differ from run to run, as the new cell's id does.
     executed.cells[PARAMETERS_AT].id = "parameters-of-the-run"
@@ -83,6 +84,10 @@ def _told(name: str, error: PapermillExecutionError) -> Exception:
     where = {"file": f"{name}.ipynb", "rows": f"cell {_number(error.cell_index)}"}
     if NO_SPACE in str(error.evalue):
         return MachineError("E-DISK-1", "the disk is full: free some space and run again", **where)
+    if error.ename in ("MemoryError", "OutOfMemoryException"):
+        return MachineError(
+            "E-MEM-1", "memory_limit in params/run.yml is too small, or the machine: change it", **where
+        )
     for kind in (NotEnoughData, InputError):
         if error.ename == kind.__name__:
             code, _, rest = str(error.evalue).partition(" ")

@@ -5,6 +5,7 @@ In a monthly run the page's files go into the bundle that is being made (``CRM_B
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from crm_analysis.methods.quality import STEPS, sum_fates, warn
 from crm_analysis.params import Run, build, find_root, read_yaml
 from crm_analysis.report import elements
 from crm_analysis.report.actions import write_actions
-from crm_analysis.report.publish import resolve_month
+from crm_analysis.report.publish import incomplete_note, resolve_month
 from crm_analysis.schema import KeyFigure, Shape
 
 SUMMARY = "summary"
@@ -77,7 +78,7 @@ class Page:
             (_("run"), os.environ.get("CRM_RUN_ID", "JupyterLab")),
         ]
         self._display(elements.facts(pairs))
-        self.show_warnings(warn(ledger))
+        self.show_warnings([one for one in (incomplete_note(self.run, self.meta), *warn(ledger)) if one])
         steps = sum_fates(ledger)
         kept = steps[steps["table"].isin(["order_lines", "orders"])]
         self.show_table(
@@ -151,7 +152,7 @@ class Page:
 
     def _keep(self, name: str, frame: pd.DataFrame) -> str:
         path = self.folder / "data" / self.name / f"{name}.csv"
-        frame.to_csv(path, index=False, lineterminator="\n")
+        frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
         pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
         self._told["tables"][name] = len(frame)

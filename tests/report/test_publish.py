@@ -144,7 +144,6 @@ def test_one_method_alone_keeps_the_other_reports(root, ran):
     assert root.publish() == "reports/sample/2026-10: nothing to do, rfm, quality"
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="reports in other formats are dropped without a word")
 def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
     monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
     monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": []})
@@ -165,19 +164,16 @@ def test_a_damaged_file_is_noticed_and_made_again(root, ran):
 def test_damage_of_any_file_is_noticed(root, file):
     path = root.bundle / file
     path.write_bytes(path.read_bytes()[:-1])
-    assert publish._read_manifest(root.bundle) is None
+    last = publish._read_manifest(root.bundle)
+    assert file in last["damaged"] or not last["reports"]
 
 
-@pytest.mark.xfail(strict=True, raises=(TypeError, AttributeError, AssertionError), reason="a traceback")
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": []}', '{"files": {}}'])
 def test_a_manifest_that_is_none_is_noticed(root, text):
     (root.bundle / "manifest.json").write_text(text, encoding="utf-8")
-    assert publish._read_manifest(root.bundle) is None
+    assert not publish._read_manifest(root.bundle)["reports"]
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError, reason="one damaged file makes a run of one method drop all others"
-)
 def test_a_damaged_file_costs_no_other_report(root, monkeypatch):
     (root.bundle / "quality.html").write_text("", encoding="utf-8")
     monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
@@ -205,9 +201,6 @@ def test_a_missing_file_of_the_database_stops_the_run(root, file):
         root.publish()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=pytest.fail.Exception, reason="meta.json has no hash: a flipped bit goes unnoticed"
-)
 def test_a_damaged_meta_file_of_the_database_stops_the_run(root):
     path = root.path / "warehouse" / "sample" / "meta.json"
     path.write_text(path.read_text(encoding="utf-8").replace('"EUR"', '"EUS"'), encoding="utf-8")
@@ -260,7 +253,6 @@ def test_a_month_that_the_source_does_not_reach_is_refused_with_the_range(root, 
     assert not (root.reports / month).exists()
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="A96: it is published as if the data covered it")
 def test_a_month_that_is_still_running_is_not_published_as_a_whole_one(root, monkeypatch):
     monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
     monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": bundle.notes})
