@@ -157,7 +157,7 @@ texts = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(ids=st.lists(texts, min_size=1, max_size=8, unique=True), cents=st.integers(-(10**11), 10**11))
 @example(ids=IDS, cents=1)
 def test_any_list_comes_back_from_both_files(tmp_path, ids, cents):

@@ -26,7 +26,7 @@ PAYLOADS = [
     "%s", "%(x)s", "&lt;script&gt;", "&amp;", "$x_$", "=1+1", "\u202eabc", "a\nb", "‮<b>", "{{ crm }}", "{% x %}",
 ]  # fmt: skip
 texts = st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40))
-relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+relaxed = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 TABLE_TAGS = {"div", "table", "caption", "thead", "tbody", "tr", "th", "td", "p"}
 
 SHAPE = Shape("one row per thing", {"name": Column("text", "name"), "other": Column("id", "other")})

@@ -132,6 +132,14 @@ def test_a_kernel_that_does_not_start_is_told(root, stays, command, monkeypatch,
     assert command(root).failed(4, "E-KRN-")
 
 
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="its traceback goes to stderr")
+def test_what_a_kernel_has_to_say_when_it_dies_stays_off_the_console(root, stays, ended, tmp_path):
+    (tmp_path / "ipykernel_launcher.py").write_text("raise ValueError('of a customer')", encoding="utf-8")
+    root.touch_params("quality")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    assert ended(root.start("METHODS=quality", PYTHONPATH=path)).failed(4, "E-KRN-")
+
+
 # --- a run that is stopped -------------------------------------------------------------------------------------------
 
 
@@ -161,6 +169,16 @@ def test_a_second_run_stops_and_names_the_first(root, stays, begun, ended, comma
 def test_the_file_of_a_lock_that_nobody_holds_stops_nobody(root, stays, command):
     (root.reports / ".lock").write_text("process 1 on elsewhere since 2020-01-01 00:00:00 UTC", encoding="utf-8")
     assert command(root).code == 0
+
+
+@pytest.mark.xfail(strict=True, raises=AssertionError, reason="it stays for ever, lists of customers and all")
+def test_what_a_killed_run_of_another_month_left_is_put_away(root, command):
+    left = root.reports / ".2026-09.building" / "bundle" / "actions"
+    left.mkdir(parents=True)
+    (left / "rfm.csv").write_text("customer_id\n007\n", encoding="utf-8")
+    root.hollow_notebook("quality", {LATE: "1 / 0"})
+    assert command(root).code == 5
+    assert not left.exists()
 
 
 @linux
@@ -212,7 +230,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", disk], check=True)
 
 
-@pytest.mark.parametrize("free", [0, 150_000, 600_000])
+@pytest.mark.parametrize("free", [0, 600_000])
 def test_a_full_disk_is_told_and_when_space_is_free_the_next_run_succeeds(copy_small, small_disk, command, free):
     root = copy_small(small_disk / "project")
     before = root.hashes()

@@ -135,6 +135,14 @@ def test_a_warning_is_text(page, shown, parse, live_nodes, text):
     assert text in top.raw_text
 
 
+def test_a_month_that_the_data_do_not_cover_to_its_end_is_told_first(page, shown, parse):
+    page.run = pages.replace(page.run, month="2026-11")
+    page.show_data()
+    first = [parse(html).text for html, place in shown if place == "summary"]
+    assert first
+    assert "2026-11-12" in first[0]
+
+
 def test_the_data_are_told_with_files_period_versions_and_run(page, shown, parse):
     page.show_data()
     facts = parse(shown[0][0])
