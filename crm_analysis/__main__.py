@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
     except CrmError as error:
         return _fail(error)
     except KeyboardInterrupt:
-        return _fail(Interrupted("E-INT-1", "stopped before a report was begun, and published nothing: run again"))
+        return _fail(Interrupted("E-INT-1", "stopped, and nothing was published: run again"))
     except (OSError, duckdb.Error) as error:
         known = _machine_error(error)
         if known is None:

@@ -153,7 +153,7 @@ def _write_sample(contract: Contract, root: Path) -> None:
     sample = contract.sample_company
     if sample is None or (root / sample.folder).exists():
         return
-    aside = root / f"{sample.folder}.building-{os.getpid()}"
+    aside = root / f"{sample.folder}.building"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     write_sample_company(aside, seed=sample.seed, n_customers=sample.n_customers)

@@ -59,7 +59,8 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
     except PapermillExecutionError as error:
         raise _told(name, error) from error
     except CellTimeoutError as error:
-        raise ReportError("E-RPT-3", f"a cell ran longer than {CELL_SECONDS} s", file=notebook.name) from error
+        where = {"file": notebook.name, "rows": f"cell {_running(work / notebook.name)}"}
+        raise ReportError("E-RPT-3", f"the cell ran longer than {CELL_SECONDS} s", **where) from error
     except DeadKernelError as error:
         raise ReportError(
             "E-RPT-2", "the kernel died, perhaps for want of memory: lower memory_limit in params/run.yml",

@@ -74,6 +74,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
                 bundle.make(plans[name], f"{name} ({number}/{len(asked)})")
             for name in set(plans) - set(asked):
                 bundle.keep(plans[name])
+            bundle.note_dropped()
             manifest = bundle.finish({name: _plain(plan.params) for name, plan in plans.items()})
         return f"{where}: {_made(manifest)}"
 
@@ -98,7 +99,7 @@ def read_run(root: Path, overrides: dict[str, str]) -> Run:
             raise ParameterError(
                 "E-PAR-1", f"unknown method '{name}'{nearest(name, methods.names())}", column="methods"
             )
-    return run
+    return replace(run, methods=tuple(dict.fromkeys(run.methods)), formats=tuple(sorted(set(run.formats))))
 
 
 def read_params(root: Path) -> dict[str, object]:
@@ -234,8 +235,9 @@ class _Bundle:
 
     @contextmanager
     def folder(self) -> Iterator[None]:
-        """The folder aside exists within, and is gone afterwards, whatever happens."""
-        shutil.rmtree(self.aside, ignore_errors=True)
+        """The folder aside exists within, and is gone afterwards, whatever happens; so is what a killed run left."""
+        for left in self.target.parent.glob(".*.building"):
+            shutil.rmtree(left, ignore_errors=True)
         self.path.mkdir(parents=True)
         before = dict(os.environ)
         os.environ.update(
@@ -292,6 +294,13 @@ class _Bundle:
             (self.path / f"{plan.name}.html").write_text(html, encoding="utf-8")
         if "pdf" in self.run.formats:
             write_pdf(html, self.path / f"{plan.name}.pdf")
+
+    def note_dropped(self) -> None:
+        """Say which reports of the last bundle are not in this one."""
+        dropped = [name for name in self.last["reports"] if name not in self.reports]
+        if dropped:
+            text = _("No longer current, and so left out: {names}. Run again for all methods.")
+            self.notes.append(text.format(names=", ".join(dropped)))
 
     def _take_over(self, name: str) -> None:
         self.reports[name] = self.last["reports"][name]

@@ -104,5 +104,5 @@ def test_text_stands_out_from_its_ground(visits):
 
 def test_light_and_dark_differ(visits):
     scheme, found = visits
-    grounds = {visit["ground"] for visit in found.values()}
-    assert grounds == ({"rgb(255, 255, 255)"} if scheme == "light" else {"rgb(20, 26, 32)"})
+    (ground,) = {visit["ground"] for visit in found.values()}
+    assert (ground == "rgb(255, 255, 255)") == (scheme == "light")

@@ -171,7 +171,6 @@ def test_the_file_of_a_lock_that_nobody_holds_stops_nobody(root, stays, command)
     assert command(root).code == 0
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="it stays for ever, lists of customers and all")
 def test_what_a_killed_run_of_another_month_left_is_put_away(root, command):
     left = root.reports / ".2026-09.building" / "bundle" / "actions"
     left.mkdir(parents=True)
@@ -184,15 +183,11 @@ def test_what_a_killed_run_of_another_month_left_is_put_away(root, command):
 @linux
 def test_a_run_killed_at_any_moment_leaves_a_whole_bundle_and_the_next_one_succeeds(root, ended, wait_for):
     chance = random.Random(20261112)
-    root.touch_params("quality")
-    begin = time.monotonic()
-    assert ended(root.start()).code == 0
-    usual_seconds = time.monotonic() - begin
     before = root.hashes()
     for _ in range(N_KILLS):
         root.touch_params("quality")
         process = root.start()
-        time.sleep(chance.uniform(0.1, 0.95) * usual_seconds)
+        time.sleep(chance.uniform(0.5, 4.0))
         process.kill()
         assert ended(process).code in (-signal.SIGKILL, 0)
         # The same data make the same bytes: it does not matter on which side of the rename it was killed.

@@ -150,7 +150,6 @@ def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
     assert "rfm" in root.publish(formats="pdf", methods="quality")
 
 
-@pytest.mark.xfail(strict=True, raises=AssertionError, reason="its notebook is run twice")
 def test_a_method_named_twice_is_made_once(root, monkeypatch):
     made = []
     monkeypatch.setattr(publish._Bundle, "_run", lambda bundle, plan, *_: made.append(plan.name))
@@ -291,7 +290,6 @@ def test_a_pdf_asked_for_on_a_machine_that_makes_none_stops_before_any_work(make
     assert not (fresh.path / "build").exists()
 
 
-@pytest.mark.xfail(strict=True, raises=MachineError, reason="it is taken for more than HTML")
 def test_html_named_twice_needs_no_pango(root, no_pango):
     assert root.publish(formats="html html").startswith("reports/sample/2026-10: nothing to do")
 
