@@ -1,0 +1,214 @@
+"""Ours beside hand-written DuckDB SQL and plain pandas, on one generated export: time and peak memory. See README.md.
+
+Every measurement is a process of its own, so that its peak memory is its own; the variants of a job take turns, so that
+a busy machine hits all of them. Their numbers are compared before results are written: a mismatch is an error.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import importlib
+import json
+import math
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+from benchmarks import variants
+
+REPO, RESULTS = Path(__file__).resolve().parents[1], Path(__file__).resolve().parent / "results"
+# Job → variant → its function, and what is imported before the clock starts. The first variant is ours.
+JOBS = {
+    "ingest": {
+        "ours": (variants.ingest_ours, ["crm_analysis.warehouse"]),
+        "DuckDB read_csv": (variants.ingest_sql, ["duckdb"]),
+        "pandas read_csv": (variants.ingest_pandas, ["pandas", "pyarrow"]),
+    },
+    "RFM + decile": {
+        "ours": (variants.analyse_ours, ["crm_analysis.methods.decile", "crm_analysis.methods.rfm"]),
+        "SQL by hand": (variants.analyse_sql, ["duckdb"]),
+        "pandas from orders": (variants.analyse_pandas, ["pandas", "pyarrow.parquet"]),
+        "pandas from lines": (variants.analyse_pandas_from_lines, ["pandas", "pyarrow.parquet"]),
+    },
+}
+MEASURES = ("wall_seconds", "process_seconds", "cpu_seconds", "peak_mb")
+
+
+# One measurement, in a process of its own.
+
+
+def measure(job: str, variant: str, root: Path) -> dict:
+    """Do a job here: its time without the imports, the peak memory of this process until then, and its numbers."""
+    function, modules = JOBS[job][variant]
+    for name in modules:
+        importlib.import_module(name)
+    out = root / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    started, started_cpu = time.perf_counter(), time.process_time()
+    numbers = function(root, out)
+    found = {"wall_seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - started_cpu}
+    found["peak_mb"] = megabytes(resource.getrusage(resource.RUSAGE_SELF))
+    found["numbers"] = {name: canonical(rows) for name, rows in numbers().items()}
+    for file in out.glob("*.csv"):
+        with file.open("rb") as lines:
+            found["numbers"][file.name] = [[sum(1 for _ in lines)]]
+    return found
+
+
+def canonical(rows: Iterable[tuple]) -> list[list]:
+    """The rows in a fixed order, of texts and of floats; nothing counts as zero."""
+    return sorted([one if isinstance(one, str) else round(float(one or 0), 6) for one in row] for row in rows)
+
+
+def megabytes(usage: resource.struct_rusage) -> float:
+    return usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def run_python(arguments: list[str], root: Path) -> tuple[dict, str]:
+    """Run Python in ``root``: its time as a whole, the peak memory of its largest process, and its output."""
+    with tempfile.TemporaryFile("w+") as output:
+        started = time.perf_counter()
+        environment = {**os.environ, "PYTHONPATH": str(REPO)}
+        process = subprocess.Popen([sys.executable, *arguments], cwd=root, env=environment, stdout=output)
+        _, status, usage = os.wait4(process.pid, 0)
+        seconds = time.perf_counter() - started
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, arguments)
+        output.seek(0)
+        found = {
+            "process_seconds": seconds,
+            "cpu_seconds": usage.ru_utime + usage.ru_stime,
+            "peak_mb": megabytes(usage),
+        }
+        return found, output.read()
+
+
+# The run.
+
+
+def run_job(job: str, root: Path, n_lines: int, repeat: int) -> list[dict]:
+    """One row of medians per variant, after the numbers of all were compared."""
+    found: dict[str, list[dict]] = {variant: [] for variant in JOBS[job]}
+    for _ in range(repeat):
+        for variant in JOBS[job]:
+            if (job, variant) == ("ingest", "ours"):
+                shutil.rmtree(root / "warehouse", ignore_errors=True)
+            whole, output = run_python(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root)
+            one = whole | json.loads(output.splitlines()[-1])
+            found[variant].append(one)
+            tell(n_lines, job, variant, one)
+    compare(job, {variant: ones[-1]["numbers"] for variant, ones in found.items()})
+    medians = {
+        variant: {name: round(statistics.median(one[name] for one in ones), 3) for name in MEASURES}
+        for variant, ones in found.items()
+    }
+    return [{"lines": n_lines, "job": job, "variant": variant, **one} for variant, one in medians.items()]
+
+
+def tell(n_lines: int, job: str, variant: str, one: dict) -> None:
+    times = f"{one['wall_seconds']:8.2f} s {one['cpu_seconds']:8.2f} CPU s {one['peak_mb']:7.0f} MB"
+    print(f"{n_lines:>12,} lines  {job:14} {variant:20} {times}", flush=True)
+
+
+def compare(job: str, numbers: dict[str, dict]) -> None:
+    """End with an error where a variant has other numbers than ours: texts and counts alike, amounts to the cent."""
+    for variant, tables in numbers.items():
+        for name, expected in numbers["ours"].items():
+            found = tables[name]
+            if [len(row) for row in found] != [len(row) for row in expected] or not all(
+                is_same(*pair) for rows in zip(found, expected, strict=True) for pair in zip(*rows, strict=True)
+            ):
+                sys.exit(f"{job}, {name}: {variant} has {found[:12]}, ours {expected[:12]}")
+
+
+def is_same(left: str | float, right: str | float) -> bool:
+    if isinstance(left, str) or isinstance(right, str):
+        return left == right
+    return math.isclose(left, right, rel_tol=1e-12, abs_tol=2e-6)
+
+
+def run_reports(root: Path, n_lines: int) -> list[dict]:
+    """The whole of it, from the export to the published bundle, where the package can do that."""
+    shutil.rmtree(root / "warehouse", ignore_errors=True)
+    if not (REPO / "crm_analysis" / "__main__.py").exists():
+        print("reports: left out, there is no crm_analysis/__main__.py yet")
+        return []
+    try:
+        one, _ = run_python(["-m", "crm_analysis", "reports"], root)
+    except subprocess.CalledProcessError as error:
+        print(f"reports: left out, exit code {error.returncode}")
+        return []
+    one["wall_seconds"] = one["process_seconds"]
+    tell(n_lines, "reports", "ours", one)
+    return [{"lines": n_lines, "job": "reports", "variant": "ours"} | {name: round(one[name], 3) for name in MEASURES}]
+
+
+def write_results(rows: list[dict], repeat: str) -> None:
+    """results.csv, in long form, and results.md, whose main numbers are ratios."""
+    RESULTS.mkdir(exist_ok=True)
+    with (RESULTS / "results.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["lines", "job", "variant", *MEASURES], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    ours = {(row["lines"], row["job"]): row for row in rows if row["variant"] == "ours"}
+    table = [
+        ["lines", "job", "variant", "time", "CPU", "memory", "seconds", "CPU s", "MB"],
+        ["--:", *["---"] * 2, *["--:"] * 6],
+    ]
+    for row in rows:
+        own = ours[row["lines"], row["job"]]
+        names = ("wall_seconds", "cpu_seconds", "peak_mb")
+        ratios = ["" if row is own else f"**{own[name] / row[name]:.2f}**" for name in names]
+        absolute = [f"{row['wall_seconds']:.2f}", f"{row['cpu_seconds']:.2f}", f"{row['peak_mb']:.0f}"]
+        table.append([f"{row['lines']:,}", row["job"], row["variant"], *ratios, *absolute])
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "narwhals", "numpy", "pandas", "pyarrow"))
+    text = [
+        "# Ours beside others",
+        "",
+        "In bold: ours divided by theirs; below 1 ours is faster, or needs less memory. The rest is for context.",
+        "",
+        *[f"| {' | '.join(cells)} |" for cells in table],
+        "",
+        f"`python -m benchmarks.bench {' '.join(sys.argv[1:])}`, {repeat}; {os.cpu_count()} cores,",
+        f"Python {platform.python_version()}, {libraries}.",
+    ]
+    (RESULTS / "results.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench", description=__doc__)
+    parser.add_argument(
+        "--lines", type=int, nargs="+", default=[1_000_000, 10_000_000], help="order lines of each export"
+    )
+    parser.add_argument("--repeat", type=int, help="measurements of each variant; 3, above 2 million lines 2")
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        job, variant, root = arguments.measure
+        print(json.dumps(measure(job, variant, Path(root))))
+        return
+    rows, repeats = [], []
+    for n_lines in arguments.lines:
+        repeats.append(arguments.repeat or (3 if n_lines <= 2_000_000 else 2))
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            run_python(["-m", "benchmarks.export", folder, str(n_lines)], Path(folder))
+            for job in JOBS:
+                rows += run_job(job, Path(folder), n_lines, repeats[-1])
+            rows += run_reports(Path(folder), n_lines)
+    write_results(rows, f"medians of {' and '.join(map(str, repeats))}")
+
+
+if __name__ == "__main__":
+    main()
