@@ -17,14 +17,17 @@ from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.schema import CUSTOMERS, day_number
 
+ORDER_DAYS = ("n_order_days", "mean_days_between_orders")
+
 
 def known_orders(tables: Tables, as_of: date) -> Table:
     """The rows of ``orders`` before ``as_of``, those without a customer included. Nothing later may be looked at."""
     return engine.as_table(tables["orders"]).filter(nw.col("ordered_day") < day_number(as_of))
 
 
-def summarise_customers(orders: Table, as_of: date) -> Table:
-    """One row per customer with an order before ``as_of`` (schema.CUSTOMERS), from schema.ORDERS."""
+def summarise_customers(orders: Table, as_of: date, *, count_days: bool = True) -> Table:
+    """One row per customer with an order before ``as_of`` (schema.CUSTOMERS), from schema.ORDERS. ``count_days=False`` leaves
+    out n_order_days and mean_days_between_orders: to count distinct days costs more than all the rest."""
     day, is_order = nw.col("ordered_day"), nw.col("is_order")
     orders = orders.filter(~nw.col("customer_id").is_null(), day < day_number(as_of)).with_columns(
         order_day=nw.when(is_order).then(day)
@@ -34,8 +37,7 @@ def summarise_customers(orders: Table, as_of: date) -> Table:
         nw.col("order_day").min().alias("first_ordered_day"),
         nw.col("order_day").max().alias("last_ordered_day"),
         is_order.cast(nw.Int64).sum().cast(nw.Int64).alias("n_orders"),
-        # The empty day of a return would be counted as one more.
-        (nw.col("order_day").n_unique() - (1 - is_order.cast(nw.Int64).min())).alias("n_order_days"),
+        *([_count_days()] if count_days else []),
         *[nw.col(name).sum() for name in sums],
         nw.col("profit_amount").count().alias("n_profits"),
         nw.len().alias("n_rows"),
@@ -46,11 +48,24 @@ def summarise_customers(orders: Table, as_of: date) -> Table:
         average_order_amount=nw.col("net_amount").cast(nw.Float64) / nw.col("n_orders"),
         profit_amount=nw.when(nw.col("n_profits") == nw.col("n_rows")).then("profit_amount"),
     )
+    if not count_days:
+        return by_customer.select(*[one for one in CUSTOMERS.columns if one not in ORDER_DAYS])
     return by_customer.with_columns(
         mean_days_between_orders=nw.when(nw.col("n_order_days") > 1).then(
             nw.col("tenure_days") / (nw.col("n_order_days") - 1)
         )
     ).select(*CUSTOMERS.columns)
+
+
+def _count_days() -> nw.Expr:
+    # The empty day of a return would be counted as one more.
+    has_empty = 1 - nw.col("is_order").cast(nw.Int64).min()
+    return (nw.col("order_day").n_unique() - has_empty).alias("n_order_days")
+
+
+def materialise_customers(orders: Table, as_of: date) -> Table:
+    """``summarise_customers`` without the days, computed once for several uses."""
+    return engine.materialise(summarise_customers(orders, as_of, count_days=False))
 
 
 def count_moves(before: Table, now: Table, group: str, amount_column: str) -> Table:

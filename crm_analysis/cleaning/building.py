@@ -53,7 +53,7 @@ class Building:
             all_records.append(records)
         self.tell(f"cleaning {name}")
         rows = rules.find_duplicates(staged, name, table)
-        rows = engine.insert(self.connection, rules.settle(rows), f"{name}_settled")
+        rows = rules.settle(rows)
         labels = [one.label for one in inputs]
         ledger = self._note_ledger(name, rows, labels, all_records)
         if ledgers.too_many_rejects(ledger):
@@ -161,7 +161,9 @@ class Building:
             parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
             used = used.with_columns(order_id=nw.concat_str(parts))
         self.tell("summing orders")
-        self._write("orders", summarise_orders(used, table.free_orders))
+        # Sorted: the same orders make the same file, and a customer's stand together.
+        by = ["customer_id", "order_id", "is_order", "ordered_at"]
+        self._write("orders", summarise_orders(used, table.free_orders).sort(by))
         if name == "order_lines":
             kept = [one for one in CANONICAL[name].columns if one in columns and one != "line_amount"]
             self._write(name, add_calendar(used).select(*kept, "ordered_date", "ordered_day", "kind", "line_amount"))

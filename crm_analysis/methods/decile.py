@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, known_orders, move_matrix, require, summarise_customers
+from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run, first_of_month
@@ -103,12 +103,12 @@ class Result:
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """The groups at the end of ``run.month``, over all time and within the window, and who moved since last month."""
-    everybody = summarise_customers(known_orders(tables, run.as_of), run.as_of)
+    everybody = materialise_customers(known_orders(tables, run.as_of), run.as_of)
     require(everybody, params.min_customers)
     all_time = engine.materialise(group_customers(everybody, params))
-    window = engine.materialise(group_customers(within_window(tables, run.as_of, params), params))
-    before, last_year = (
-        group_customers(within_window(tables, day, params), params) for day in (run.starts, run.last_year_as_of)
+    window, before, last_year = (
+        engine.materialise(group_customers(within_window(tables, day, params), params))
+        for day in (run.as_of, run.starts, run.last_year_as_of)
     )
     bases = {"all time": all_time, "window": window, "previous month": before, "last year": last_year}
     customers = engine.materialise(join_groups(all_time, window, before, params))
@@ -134,7 +134,7 @@ def within_window(tables: Tables, as_of: date, params: Params) -> Table:
     """Customers by their orders and returns in the last ``window_months`` before ``as_of``."""
     starts = first_of_month(f"{as_of:%Y-%m}", -params.window_months)
     orders = known_orders(tables, as_of).filter(nw.col("ordered_day") >= day_number(starts))
-    return summarise_customers(orders, as_of)
+    return materialise_customers(orders, as_of)
 
 
 def group_customers(customers: Table, params: Params) -> Table:

@@ -25,7 +25,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, known_orders, move_matrix, require, summarise_customers
+from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run
@@ -149,7 +149,7 @@ class Result:
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """RFM at the end of ``run.month``, and its change on the previous month and on last year."""
     now, before, last_year = (
-        summarise_customers(known_orders(tables, day), day) for day in (run.as_of, run.starts, run.last_year_as_of)
+        materialise_customers(known_orders(tables, day), day) for day in (run.as_of, run.starts, run.last_year_as_of)
     )
     require(now, params.min_customers)
     scored = engine.materialise(score_customers(now, params))
