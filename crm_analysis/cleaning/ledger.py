@@ -93,12 +93,14 @@ def commonest_reason(ledger: pd.DataFrame) -> str:
 def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]) -> InputError:
     """What to say of a table with too many rejects: the reason, its first lines in the first file, and what to do."""
     row_share, money_share = shares_rejected(ledger)
+    # The money of what could not be read is often not known.
+    money = f" and {money_share:.1%} of the money" if money_share else ""
     code, _, column = reason.partition(" ")
     n = int(ledger.loc[(ledger["reason"] == reason) & (ledger["file"] == file), "n_rows"].sum())
     return InputError(
         code,
-        f"{explain(reason)}; {row_share:.1%} of the rows and {money_share:.1%} of the money of the table"
-        f" {ledger['table'].iloc[0]} would be lost: mend the contract or the file",
+        f"{explain(reason)}; {row_share:.1%} of the rows{money} of the table {ledger['table'].iloc[0]} would be lost:"
+        " mend the contract or the file",
         file=file,
         column=column or None,
         rows=row_list(lines, n),
@@ -106,8 +108,8 @@ def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]
 
 
 _EXPLAIN = {
-    "E-ROW-1": "rows have more cells than the header",
-    "E-ROW-3": "rows have fewer cells than the header",
+    "E-ROW-1": "rows have more cells than the header, or a stray quotation mark joins lines",
+    "E-ROW-3": "rows have fewer cells than the header, or a stray quotation mark joins lines",
     "E-ID-1": "the id is empty",
     "E-NUM-1": "the text is not a number in the contract's decimal and thousands marks",
     "E-NUM-2": "the number has more decimals than money_decimals or quantity_decimals",
