@@ -324,7 +324,7 @@ class _Bundle:
         left_out = [(name, self.reports[name]["reason"]) for name in names if self.reports[name]["reason"]]
         html = render_index(shown, left_out, self.notes, self.run, self.meta)
         (self.path / "index.html").write_text(html, encoding="utf-8")
-        self._audit([one["name"] for one in shown])
+        self._audit(shown)
         manifest = {
             "source": self.run.source,
             "month": self.run.month,
@@ -358,10 +358,10 @@ class _Bundle:
         listed = _("{n} customers").format(n=language.integer(n))
         return {"name": name, "title": title, "pages": pages, "link": pages[0], "listed": listed, **summary}
 
-    def _audit(self, names: list[str]) -> None:
+    def _audit(self, summaries: list[dict]) -> None:
         """Every file that a published report must have is there and holds something. Raises ReportError E-AUD-2."""
-        for name in names:
-            summary = self._summary(name)
+        for summary in summaries:
+            name = summary["name"]
             expected = [*summary["pages"], f"notebooks/{name}.ipynb"]
             if summary["actions"]:
                 expected += [f"actions/{name}.csv", f"actions/{name}.xlsx"]

@@ -112,9 +112,9 @@ def _frame(run: Run, meta: Meta) -> dict:
         ),
         "words": {
             "contents": _("Contents"), "in_short": _("In short"), "pdf": _("PDF"), "index": _("All reports of the month"),
-            "headline": _("What the reports say"), "left_out": _("Reports left out"), "data": _("Data"),
+            "headline": _("What the reports say"), "left_out": _("Reports left out"),
             "actions": _("Action list"), "notebook": _("Notebook"),
-            "about": _("About this report"), "on_last_month": _("on last month"),
+            "on_last_month": _("on last month"),
         },
     }  # fmt: skip
 
