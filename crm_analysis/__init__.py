@@ -2,12 +2,14 @@
 
 The way of the data, one room after the other; a room imports only rooms to its left::
 
-    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < charts < methods < report
+    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < models < charts <
+    methods < report
 
 ``sources``    files as text, exactly as written, with file and line
 ``cleaning``   text to typed tables; one named rule per function; every row has one fate
 ``warehouse``  the customer database of a source: Parquet tables and their ledger
 ``customers``  orders to one row per customer as of a day
+``models``     the mathematics, with the papers' symbols
 ``methods``    one analytical method each: lazy tables in, small frames out
 ``charts``     frame to Axes
 ``report``     the notebook's voice; notebooks run, rendered, audited and published

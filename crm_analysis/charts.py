@@ -17,6 +17,8 @@ from matplotlib.colors import LinearSegmentedColormap
 
 INK, MUTED, GRID = "#1c2733", "#5c6b7a", "#dfe5ea"
 MAIN, LIGHT, ACCENT = "#1f5f8b", "#a9c6da", "#c8642b"
+# One colour a line, told apart by colour-blind readers too; each line also carries its name.
+LINES = (MAIN, ACCENT, "#2e8b74", "#7a4f93", "#a3861f", MUTED, "#0f3552", "#8f3f5f")
 SHADES = LinearSegmentedColormap.from_list("shades", ["#f3f7fa", "#a9c6da", "#1f5f8b", "#0f3552"])
 MAX_LABEL = 40
 
@@ -101,7 +103,7 @@ def bars(
     ax.set_axisbelow(True)
     ax.margins(x=0.14)
     ax.axvline(0, color=MUTED, linewidth=0.8)
-    if numbers.min() >= 0:
+    if len(numbers) and numbers.min() >= 0:
         ax.set_xlim(left=0)
     return _say(ax, f"{xlabel}: {_list(frame[name], numbers, show)}.")
 
@@ -141,14 +143,15 @@ def heat_map(matrix: pd.DataFrame, show: Show, *, xlabel: str, ylabel: str, ax: 
     ax = _axes(ax, 1.6 + 0.72 * matrix.shape[1], 1.1 + 0.42 * matrix.shape[0])
     numbers = matrix.astype(float).to_numpy()
     top = np.nanmax(np.abs(numbers)) if numbers.size else 0
-    ax.imshow(numbers, cmap=SHADES, vmin=0, vmax=top or 1, aspect="auto")
+    if numbers.size:
+        ax.imshow(numbers, cmap=SHADES, vmin=0, vmax=top or 1, aspect="auto")
     for (row, column), number in np.ndenumerate(numbers):
         if np.isfinite(number) and number != 0:
             dark = number > 0.45 * top
             ax.text(column, row, show(number), ha="center", va="center", fontsize=8.5, color="white" if dark else INK)
     ax.set_xticks(range(matrix.shape[1]), [label(one) for one in matrix.columns])
     ax.set_yticks(range(matrix.shape[0]), [label(one) for one in matrix.index])
-    if max(len(str(one)) for one in matrix.columns) > 4:
+    if max((len(str(one)) for one in matrix.columns), default=0) > 4:
         ax.tick_params(axis="x", labelrotation=40)
         for tick in ax.get_xticklabels():
             tick.set_horizontalalignment("right")
@@ -240,10 +243,102 @@ def curve(
     for at, height, text in notes:
         ax.plot([at], [height], "o", color=ACCENT, markersize=6)
         ax.annotate(text, (at, height), xytext=(9, -11), textcoords="offset points", color=ACCENT, fontsize=9)
-    ax.xaxis.set_major_formatter(lambda one, _: show(one))
-    ax.yaxis.set_major_formatter(lambda one, _: show(one))
+    _scale(ax, show, show, xlabel, ylabel)
+    return _say(ax, " ".join(f"{text}." for _, _, text in notes))
+
+
+def lines(
+    frame: pd.DataFrame,
+    by: str,
+    x: str,
+    y: str,
+    show_x: Show,
+    show_y: Show,
+    *,
+    xlabel: str,
+    ylabel: str,
+    band: tuple[str, str] | None = None,
+    is_step: bool = False,
+    ax: Axes | None = None,
+) -> Axes:
+    """A line for each value of ``by``, which stands at its end; ``band``: columns of the lower and the upper bound."""
+    ax = _axes(ax, 7.6, 3.6)
+    ends = []
+    for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
+        colour = LINES[number % len(LINES)]
+        at, height = part[x].astype(float), part[y].astype(float)
+        ax.plot(at, height, color=colour, linewidth=2, drawstyle="steps-post" if is_step else "default")
+        if band is not None:
+            low, high = (part[one].astype(float) for one in band)
+            ax.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0, step="post" if is_step else None)
+        ends.append((height.iloc[-1], at.iloc[-1], label(name), colour))
+    _name_ends(ax, ends)
+    _scale(ax, show_x, show_y, xlabel, ylabel)
+    last = [(name, height) for height, _, name, _ in ends]
+    return _say(ax, f"{ylabel}: {_list([one for one, _ in last], [one for _, one in last], show_y)}.")
+
+
+def _name_ends(ax: Axes, ends: list[tuple[float, float, str, str]]) -> None:
+    """The lines' names right of the drawing, moved apart where they would lie on each other."""
+    low, high = ax.get_ylim()
+    right, place = max((at for _, at, _, _ in ends), default=0.0), -np.inf
+    for height, _, name, colour in sorted(ends):
+        place = max(height, place + 0.065 * (high - low))
+        ax.text(right, place, f"  {name}", va="center", color=colour, fontsize=9, fontweight="bold")
+
+
+def _scale(ax: Axes, show_x: Show, show_y: Show, xlabel: str, ylabel: str) -> None:
+    ax.xaxis.set_major_formatter(lambda one, _: show_x(one))
+    ax.yaxis.set_major_formatter(lambda one, _: show_y(one))
     ax.grid(color=GRID, linewidth=0.8)
+    ax.set_axisbelow(True)
     ax.tick_params(length=0)
     ax.set_xlabel(xlabel)
     ax.set_ylabel(ylabel)
-    return _say(ax, " ".join(f"{text}." for _, _, text in notes))
+
+
+def points(
+    frame: pd.DataFrame, x: str, y: str, interval: tuple[str, str], show: Show, *, xlabel: str, ylabel: str,
+    diagonal: str, ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Points with their intervals, beside the diagonal on which both axes say the same."""
+    ax = _axes(ax, 5.4, 4.4)
+    at, height = frame[x].astype(float), frame[y].astype(float)
+    low, high = (frame[one].astype(float) for one in interval)
+    top = float(np.nanmax([*at, *high, 0.0])) or 1.0
+    ax.plot([0, top], [0, top], color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label=diagonal)
+    ax.legend(frameon=False, loc="upper left")
+    ax.vlines(at, low, high, color=LIGHT, linewidth=3)
+    ax.plot(at, height, "o", color=MAIN, markersize=6)
+    _scale(ax, show, show, xlabel, ylabel)
+    pairs = [f"{show(one)} → {show(other)}" for one, other in zip(at, height, strict=True)]
+    return _say(ax, f"{xlabel} → {ylabel}: {', '.join(pairs)}.")
+
+
+def small_multiples(
+    frame: pd.DataFrame, by: str, x: str, y: str, show: Show, *, ylabel: str, n_columns: int = 4
+) -> Axes:
+    """A small chart for each value of ``by``, all on the same scale, over the others in grey; the first and last ``x`` are
+    named."""
+    names = list(dict.fromkeys(frame[by]))
+    n_rows = max(1, -(-len(names) // n_columns))
+    drawing, panels = plt.subplots(n_rows, n_columns, figsize=(7.6, 1.55 * n_rows + 0.3), sharex=True, sharey=True)
+    parts = {name: part for name, part in frame.groupby(by, sort=False)}
+    for name, panel in zip(names, panels.flat, strict=False):
+        for other in parts.values():
+            panel.plot(np.arange(len(other)), other[y].astype(float), color=GRID, linewidth=0.8)
+        panel.plot(np.arange(len(parts[name])), parts[name][y].astype(float), color=MAIN, linewidth=2)
+        panel.set_title(label(name)[:24], fontsize=9)
+        panel.tick_params(length=0, labelsize=8)
+        panel.yaxis.set_major_formatter(lambda one, _: show(one))
+        panel.yaxis.set_major_locator(mpl.ticker.MaxNLocator(3))
+        panel.set_ylim(bottom=0)
+        last = len(parts[name]) - 1
+        panel.set_xticks([0, last], [label(parts[name][x].iloc[0]), label(parts[name][x].iloc[last])])
+        for tick, side in zip(panel.xaxis.get_major_ticks(2), ("left", "right"), strict=True):
+            tick.label1.set_horizontalalignment(side)
+    for panel in list(panels.flat)[len(names) :]:
+        panel.set_visible(False)
+    drawing.supylabel(ylabel, fontsize=9, color=MUTED)
+    ends = [float(parts[name][y].iloc[-1]) for name in names]
+    return _say(panels.flat[0], f"{ylabel}: {_list(names, ends, show)}.")

@@ -15,6 +15,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
+from crm_analysis.params import first_of_month
 from crm_analysis.schema import CUSTOMERS, day_number
 
 ORDER_DAYS = ("n_order_days", "mean_days_between_orders")
@@ -95,3 +96,34 @@ def require(customers: Table, min_customers: int) -> None:
         raise NotEnoughData(
             "E-MIN-1", f"{n} customers with an order by then, and the method needs {min_customers}", file="orders"
         )
+
+
+def margin_rate(tables: Tables, as_of: date, months: int) -> float | None:
+    """Profit as a share of the net amount, over the last ``months`` before ``as_of``: from the exported margin of orders where
+    all of it is known, else from unit costs and the quantities of order lines with a cost. None where cost is not known."""
+    since = day_number(first_of_month(f"{as_of:%Y-%m}", -months))
+    orders = known_orders(tables, as_of).filter(nw.col("ordered_day") >= since)
+    profit, net = nw.col("profit_amount"), nw.col("net_amount")
+    known = engine.collect(
+        orders.select(nw.len().alias("n"), profit.count().alias("known"), p=profit.sum(), net=net.sum()), 1
+    )
+    one = known.iloc[0]
+    if one["n"] and one["known"] == one["n"]:
+        return float(one["p"] / one["net"]) if one["net"] else None
+    if not _has_costs(tables):
+        return None
+    costs = engine.as_table(tables["products"]).select("product_id", "unit_cost")
+    lines = engine.as_table(tables["order_lines"]).filter(
+        nw.col("ordered_day") >= since, nw.col("ordered_day") < day_number(as_of)
+    )
+    lines = lines.join(costs, on="product_id", how="inner").filter(~nw.col("unit_cost").is_null())
+    cost = (nw.col("quantity").cast(nw.Float64) * nw.col("unit_cost").cast(nw.Float64)).sum()
+    sums = engine.collect(lines.select(net=nw.col("line_amount").sum().cast(nw.Float64), cost=cost), 1).iloc[0]
+    return 1 - sums["cost"] / sums["net"] if sums["net"] else None
+
+
+def _has_costs(tables: Tables) -> bool:
+    if not {"order_lines", "products"} <= set(tables):
+        return False
+    products, lines = (engine.as_table(tables[one]).collect_schema().names() for one in ("products", "order_lines"))
+    return "unit_cost" in products and "quantity" in lines

@@ -7,7 +7,8 @@ nothing is built as SQL text from values.
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import reduce
 from pathlib import Path
@@ -83,6 +84,13 @@ def materialise(table: Table) -> Table:
     return nw.from_native(table.to_native().materialize())
 
 
+def map_batches(table: Table, function: Callable[[pd.DataFrame], pd.DataFrame], types: Mapping[str, str]) -> Table:
+    """What Python makes of the rows, a batch of some thousands at a time, computed once. ``function`` gets a frame and gives
+    one of as many rows with the columns of ``types`` (name → engine's type, such as VARCHAR, BIGINT, DOUBLE); money reaches
+    it as floating point. It must give the same for a row whatever else is in the batch."""
+    return nw.from_native(table.to_native().map(function, schema=dict(types)).materialize())
+
+
 def n_rows(table: Table) -> int:
     return int(collect(table.select(nw.len().alias("n")), 1)["n"].iloc[0])
 
@@ -129,6 +137,18 @@ def parse_moments(table: Table, columns: Mapping[str, Sequence[str]], time_zone:
         return reduce(lambda rest, one: CaseExpression(one.isnotnull(), one).otherwise(rest), reversed(others), last)
 
     return _add(table, {name: parse_any(name, formats) for name, formats in columns.items()})
+
+
+def extract_texts(table: Table, patterns: Mapping[str, str]) -> Table:
+    """Text columns → what the group of a regular expression, or without one its whole, matches in them; NULL where it
+    matches nothing."""
+
+    def extract(name: str, pattern: str) -> duckdb.Expression:
+        group = ConstantExpression(min(re.compile(pattern).groups, 1))
+        found = FunctionExpression("regexp_extract", ColumnExpression(name), ConstantExpression(pattern), group)
+        return FunctionExpression("nullif", found, ConstantExpression(""))
+
+    return _add(table, {name: extract(name, pattern) for name, pattern in patterns.items()})
 
 
 def add_day_number(table: Table, name: str, moment: str) -> Table:

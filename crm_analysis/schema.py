@@ -115,6 +115,23 @@ CANONICAL: dict[str, CanonicalTable] = {
         required=("product_id",),
         key=("product_id",),
     ),
+    "contracts": CanonicalTable(
+        grain="one row per contract (subscription) of a customer, as the export shows it",
+        columns={
+            "contract_id": Column("id", "number of the contract"),
+            "customer_id": Column("id", "whose it is"),
+            "started_date": Column("date", "first day"),
+            "ended_date": Column("date", "day on which it ended; empty while it runs"),
+            "tenure_months": Column("quantity", "months it has run, where the export has no dates"),
+            "is_ended": Column("flag", "it has ended, where the export has no dates"),
+            "end_reason": Column("text", "why it ended, as recorded"),
+            "monthly_amount": Column("money", "amount per month"),
+            "total_amount": Column("money", "amount billed to date"),
+        },
+        required=("customer_id",),
+        one_of=(("started_date", "ended_date"), ("tenure_months", "is_ended")),
+        key=("contract_id",),
+    ),
 }
 
 KINDS = {

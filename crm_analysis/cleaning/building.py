@@ -17,6 +17,7 @@ import pyarrow.parquet
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import rules
+from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError
@@ -63,11 +64,14 @@ class Building:
         self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
+        elif name == "contracts":
+            self._write_contracts(used)
         else:
             self._write(name, used.select(*table.columns, *table.attributes))
         for other_name, other in self.contract.tables.items():
             if other.from_ == name:
-                self._write(other_name, derive(used, other_name, [*other.columns, *other.attributes]))
+                derived = derive(used, other_name, [*other.columns, *other.attributes])
+                self._write(other_name, seek(derived, rules.sought(other)))
 
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
@@ -173,6 +177,21 @@ class Building:
             1,
         ).iloc[0]
         self.dates = (span["first"], span["last"])
+
+    def _write_contracts(self, used: Table) -> None:
+        """``contracts`` as they are. Where they have no dates, ``observed_date`` is the day on which the export was made."""
+        table, covers_until = self.contract.tables["contracts"], self.contract.covers_until
+        rows = used.select(*table.columns, *table.attributes)
+        if "started_date" not in table.columns:
+            self._write("contracts", rows.with_columns(observed_date=nw.lit(covers_until)))
+            span = (covers_until, covers_until)
+        else:
+            self._write("contracts", rows)
+            days = nw.col("started_date"), nw.max_horizontal("started_date", "ended_date")
+            one = engine.collect(rows.select(first=days[0].min(), last=days[1].max()), 1).iloc[0]
+            span = (one["first"], one["last"])
+        if not set(rules.ORDER_TABLES) & set(self.contract.tables):
+            self.dates = span
 
     def _write(self, name: str, table: Table) -> None:
         engine.write_parquet(table, self.folder / f"{name}.parquet")

@@ -42,6 +42,7 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     for target in targets:
         by_type.setdefault(target.column.type, []).append(target)
     table = _read_texts(table, by_type.get("id", []) + by_type.get("text", []))
+    table = _read_flags(table, by_type.get("flag", []))
     table = _read_numbers(table, by_type.get("money", []), contract.decimals, contract.max_amount, written)
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
@@ -96,6 +97,55 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             for target in targets
         },
     ).drop(list(cleaned))
+
+
+def _read_flags(table: Table, targets: list[Target]) -> Table:
+    """True and false by the contract's ``yes`` and ``no``; anything else is neither."""
+    if not targets:
+        return table
+    texts = {target.name: strip_blanks(nw.col(target.name)) for target in targets}
+    table = table.with_columns(
+        **{
+            f"reason:{target.name}": _reason(
+                "E-FLAG-1", target, ~texts[target.name].is_in([*target.source.yes, *target.source.no])
+            )
+            for target in targets
+        }
+    )
+    return table.with_columns(**{target.name: texts[target.name].is_in(target.source.yes) for target in targets})
+
+
+# A word of a script without blanks between words may stand anywhere; any other begins and ends at a border.
+_UNSPACED = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+
+
+def seek(table: Table, sources: dict[str, ColumnSource]) -> Table:
+    """Text columns → what the contract's ``words`` or ``pattern`` find in them; empty where nothing is found."""
+    if not sources:
+        return table
+    patterns = {name: source.pattern for name, source in sources.items() if source.pattern is not None}
+    table = engine.extract_texts(table, patterns)
+    found = {
+        name: nw.coalesce(
+            *[
+                nw.when(nw.col(name).str.contains(_any_word(words))).then(nw.lit(value))
+                for value, words in source.spellings.items()
+            ]
+        )
+        for name, source in sources.items()
+        if source.words
+    }
+    return table.with_columns(**found) if found else table
+
+
+def _any_word(words: tuple[str, ...]) -> str:
+    return "(?i)" + "|".join(_word(word) for word in words)
+
+
+def _word(word: str) -> str:
+    before = "" if re.match(_UNSPACED, word) else r"(?:^|[^\p{L}\p{N}])"
+    after = "" if re.search(f"{_UNSPACED}$", word) else r"(?:[^\p{L}\p{N}]|$)"
+    return before + re.escape(word) + after
 
 
 def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int, written: Format) -> Table:

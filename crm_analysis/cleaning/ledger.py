@@ -111,12 +111,14 @@ _EXPLAIN = {
     "E-ROW-1": "rows have more cells than the header, or a stray quotation mark joins lines",
     "E-ROW-3": "rows have fewer cells than the header, or a stray quotation mark joins lines",
     "E-ID-1": "the id is empty",
+    "E-FLAG-1": "the text is neither one of the contract's yes nor one of its no",
     "E-NUM-1": "the text is not a number in the contract's decimal and thousands marks",
     "E-NUM-2": "the number has more decimals than money_decimals or quantity_decimals",
     "E-NUM-3": "the number is larger than max_amount",
     "E-NUM-5": "the amount is negative and nothing marks a return: write returns, or negatives: return",
     "E-DATE-1": "the text is not a date in the contract's format",
     "E-DATE-3": "the date is outside valid_dates",
+    "E-DATE-5": "the contract ends before it starts",
 }
 
 

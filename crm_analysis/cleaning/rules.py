@@ -10,7 +10,7 @@ from dataclasses import replace
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, strip_blanks
+from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, seek, strip_blanks
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
@@ -28,7 +28,8 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     named ``<table>.<column>``."""
     table, shape = contract.tables[name], CANONICAL[name]
     amounts = ("line_amount",) if "line_amount" in table.columns else ("quantity", "unit_price", "order_amount")
-    required = {*shape.key, *(set(shape.required) - {"customer_id"}), *amounts}
+    may_lack = {"customer_id"} if name in ORDER_TABLES else set()
+    required = {*shape.key, *(set(shape.required) - may_lack), *amounts, "started_date", "tenure_months", "is_ended"}
     targets = [
         Target(column, shape.columns.get(column, Column("text", "attribute")), source, column in required)
         for column, source in table.sources.items()
@@ -75,12 +76,19 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
         for target in plan_targets(name, contract)
     ]
     rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE])
-    rows = exclude(rows, table)
+    rows = seek(exclude(rows, table), sought(table))
     if name in ORDER_TABLES:
         rows = sign_amounts(rows, table, contract)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
+    if "ended_date" in table.columns:
+        rows = refuse_ends(rows)
     return rows.drop(list(rules))
+
+
+def sought(table: TableContract) -> dict[str, ColumnSource]:
+    """The attributes that are found in a text."""
+    return {name: table.sources[name] for name in table.attributes if table.sources[name].is_sought}
 
 
 def _rules(table: TableContract) -> list[Rule]:
@@ -155,13 +163,21 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
 
+def refuse_ends(rows: Table) -> Table:
+    """A contract that ends before it starts."""
+    is_backwards = nw.col("ended_date") < nw.col("started_date")
+    return rows.with_columns(
+        _reason=nw.coalesce(nw.col("_reason"), nw.when(is_backwards).then(nw.lit("E-DATE-5 ended_date")))
+    )
+
+
 def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
     """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts."""
     readable = ~nw.col(IS_BLANK) & nw.col("_reason").is_null()
     by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
     groups = [(by, readable)] if table.drops_duplicates else []
-    key = CANONICAL[name].key
-    groups += [(list(key), readable & nw.col("_excluded").is_null())] if key else []
+    key = [one for one in CANONICAL[name].key if one in table.columns]
+    groups += [(key, readable & nw.col("_excluded").is_null())] if key else []
     flags = []
     for number, (group, counts) in enumerate(groups):
         # Only repeated keys are joined back: a small table.

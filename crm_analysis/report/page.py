@@ -13,6 +13,7 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
@@ -32,20 +33,21 @@ from crm_analysis.report.publish import incomplete_note, resolve_month
 from crm_analysis.schema import KeyFigure, Shape
 
 SUMMARY = "summary"
+# The tables whose rows are what happened; the others describe customers and products.
+ROW_TABLES = ("order_lines", "orders", "contracts")
 
 
 class Page:
     """One report. ``run`` and ``method`` override ``params/run.yml`` and ``params/<name>.yml``."""
 
     def __init__(self, name: str, run: dict, method: dict) -> None:
-        root = Path(os.environ.get("CRM_ROOT") or find_root(Path.cwd()))
+        self._root = root = Path(os.environ.get("CRM_ROOT") or find_root(Path.cwd()))
         in_bundle = "CRM_BUNDLE" in os.environ
         self.name, self.module = name, methods.load(name)
         self.folder = Path(os.environ["CRM_BUNDLE"]) if in_bundle else root / "build" / "lab"
         path = root / "params" / "run.yml"
         self.run: Run = build(Run, {**read_yaml(path), **run}, path)
-        path = root / "params" / f"{name}.yml"
-        self.params = build(self.module.Params, {**read_yaml(path), **method}, path)
+        self.params = self.params_of(name, method)
         database = warehouse.warehouse_folder(root, self.run.source)
         if not in_bundle:
             warehouse.ensure(root, self.run.source, self.run.memory_limit)
@@ -59,6 +61,11 @@ class Page:
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None}
         self._shapes: dict[str, Shape] = {}
         (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
+
+    def params_of(self, name: str, overrides: dict | None = None) -> object:
+        """The parameters of a method: another one's too, where the report shows its groups."""
+        path = self._root / "params" / f"{name}.yml"
+        return build(methods.load(name).Params, {**read_yaml(path), **(overrides or {})}, path)
 
     # What came in.
 
@@ -80,9 +87,11 @@ class Page:
         self._display(elements.facts(pairs))
         self.show_warnings([one for one in (incomplete_note(self.run, self.meta), *warn(ledger)) if one])
         steps = sum_fates(ledger)
-        kept = steps[steps["table"].isin(["order_lines", "orders"])]
         self.show_table(
-            "rows", kept, STEPS, _("What became of the rows of the source; the quality report has all of it.")
+            "rows",
+            steps[steps["table"].isin(ROW_TABLES)],
+            STEPS,
+            _("What became of the rows of the source; the quality report has all of it."),
         )
 
     def show_warnings(self, sentences: Sequence[str]) -> None:
@@ -94,16 +103,22 @@ class Page:
     def show_table(
         self, name: str, frame: pd.DataFrame, shape: Shape, caption: str, columns: Sequence[str] = ()
     ) -> None:
-        """A table (``columns``: the ones shown, all by default), and its whole data as CSV and Parquet."""
+        """A table (``columns``: the ones shown, all by default), and its whole data as CSV and Parquet. One without rows is
+        kept, and not shown."""
         shape.check(frame.columns)
-        self._shapes[name] = shape
         more = self._keep(name, frame)
+        if frame.empty:
+            return
+        self._shapes[name] = shape
         self._display(elements.table(frame, shape, columns or list(frame.columns), caption, self.currency, more))
 
     def show_figure(self, name: str, frame: pd.DataFrame, ax: Axes, caption: str) -> None:
-        """A chart, and the numbers that it draws as CSV and Parquet."""
+        """A chart, and the numbers that it draws as CSV and Parquet. One of nothing is kept, and not shown."""
         self._keep(name, frame)
-        self._display(elements.figure(ax, caption))
+        if frame.empty:
+            plt.close(ax.figure)
+        else:
+            self._display(elements.figure(ax, caption))
 
     def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:
         self._told["key_figures"] = [

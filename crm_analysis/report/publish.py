@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import socket
 import sys
@@ -27,9 +28,20 @@ MANIFEST = "manifest.json"
 # What every report is made of, whatever its method.
 _SHARED = (
     "errors.py", "language.py", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
-    "customers.py", "charts.py", "report", "methods/quality.py",
+    "customers.py", "models", "charts.py", "report", "methods/quality.py",
 )  # fmt: skip
-_PACKAGES = ("crm-analysis", "duckdb", "narwhals", "pandas", "matplotlib", "papermill", "nbconvert", "weasyprint")
+_PACKAGES = (
+    "crm-analysis",
+    "duckdb",
+    "narwhals",
+    "pandas",
+    "matplotlib",
+    "scipy",
+    "scikit-learn",
+    "papermill",
+    "nbconvert",
+    "weasyprint",
+)
 
 
 @dataclass(frozen=True)
@@ -63,7 +75,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = _read_manifest(target)
-        plans = {name: plan_report(root, run, name, one, meta) for name, one in params.items()}
+        plans = {name: plan_report(root, run, name, params, meta) for name in params}
         asked = run.methods or tuple(plans)
         where = target.relative_to(root)
         bundle = _Bundle(root, run, meta, target, last)
@@ -155,34 +167,38 @@ def incomplete_note(run: Run, meta: warehouse.Meta) -> str:
     return _("The data end on {day}: the month is not whole.").format(day=meta.last_date)
 
 
-def plan_report(root: Path, run: Run, name: str, params: object, meta: warehouse.Meta) -> Plan:
-    """What a report will be made from."""
+def plan_report(root: Path, run: Run, name: str, params: dict[str, object], meta: warehouse.Meta) -> Plan:
+    """What a report will be made from. It depends on all the methods that its notebook imports."""
     notebook = root / "notebooks" / f"{name}.ipynb"
     if not notebook.is_file():
         raise ParameterError("E-PAR-2", "the notebook is missing", file=notebook.relative_to(root))
-    _check_notebook(notebook, notebook.relative_to(root))
+    used = sorted({name, *_imported_methods(notebook, notebook.relative_to(root))} & set(params))
     content = {
         "data": meta.fingerprint,
         "run": {key: getattr(run, key) for key in ("source", "month", "language", "engine")},
-        "params": repr(params),
+        "params": [repr(params[one]) for one in used],
         "notebook": sha256(notebook),
-        "code": warehouse.code_hash((*_SHARED, f"methods/{name}.py")),
+        "code": warehouse.code_hash((*_SHARED, *(f"methods/{one}.py" for one in used))),
         "versions": versions(),
     }
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    touched = (root / "params" / f"{name}.yml").stat().st_mtime_ns
-    return Plan(name, params, fingerprint, touched)
+    touched = max((root / "params" / f"{one}.yml").stat().st_mtime_ns for one in used)
+    return Plan(name, params[name], fingerprint, touched)
 
 
-def _check_notebook(path: Path, label: Path) -> None:
-    """The second cell, and no other, is tagged ``parameters``; otherwise the run's would not reach the notebook."""
+def _imported_methods(path: Path, label: Path) -> list[str]:
+    """The methods that a notebook imports. Its second cell, and no other, must be tagged ``parameters``; otherwise the run's
+    would not reach it."""
     try:
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
         tagged = [place for place, cell in enumerate(cells) if "parameters" in cell["metadata"].get("tags", [])]
+        code = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
     except (ValueError, KeyError, TypeError) as error:
         raise ParameterError("E-PAR-4", "this is not a notebook: restore it", file=label) from error
     if tagged != [1]:
         raise ParameterError("E-PAR-4", "tag the second cell, and no other, 'parameters'", file=label)
+    lines = re.findall(r"^from crm_analysis\.methods import ([\w, ]+)$", code, re.MULTILINE)
+    return [name.strip() for line in lines for name in line.split(",")]
 
 
 def versions() -> dict[str, str]:

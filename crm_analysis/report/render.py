@@ -40,8 +40,10 @@ class Section:
 
 
 def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list[Section]]:
-    """Title, introduction, first screen and sections of an executed notebook."""
+    """Title, introduction, first screen and sections of an executed notebook. Words that lead to a table or a figure go
+    where it was not shown, for want of data; so does a section without anything."""
     title, lead, summary, sections = "", Markup(""), [], []
+    words: list[Markup] = []
     for cell in notebook.cells:
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "markdown":
@@ -55,16 +57,22 @@ def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list
             if text.startswith("## "):
                 heading, _rest, text = text[3:].partition("\n")
                 sections.append(Section(f"s{len(sections) + 1}", heading.strip(), "about" in tags))
-            if text.strip():
-                sections[-1].blocks.append(Markup(markdown2html(text)))
+            words = [Markup(markdown2html(text))] if text.strip() else []
+            if sections[-1].is_about:
+                sections[-1].blocks += words
+                words = []
             continue
         for output in cell.get("outputs", []):
             # Only what our own page made: it is marked, and escaped where it was made.
             if "crm" not in output.get("metadata", {}):
                 continue
             html = Markup(output.data["text/html"])
-            (summary if output.metadata.crm.place == SUMMARY else sections[-1].blocks).append(html)
-    return title.strip(), lead, summary, sorted(sections, key=lambda one: one.is_about)
+            if output.metadata.crm.place == SUMMARY:
+                summary.append(html)
+            else:
+                sections[-1].blocks += [*words, html]
+                words = []
+    return title.strip(), lead, summary, sorted([one for one in sections if one.blocks], key=lambda one: one.is_about)
 
 
 def render_report(notebook: NotebookNode, name: str, run: Run, meta: Meta, has_pdf: bool) -> str:

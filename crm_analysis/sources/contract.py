@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from babel.numbers import get_currency_precision, list_currencies
 
 from crm_analysis.errors import InputError, ParameterError
@@ -62,16 +64,47 @@ class Format:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSource:
-    """Where a canonical column comes from: one column of the file, or several joined by a blank."""
+    """Where a canonical column comes from: one column of the file, or several joined by a blank.
+
+    An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
+    occurs, as a word of its own and in any case, is the value; ``pattern`` is a regular expression whose group, or whole, is
+    the value. ``yes`` and ``no`` are how a column that is true or false writes so.
+    """
 
     column: str | None = None
     columns: tuple[str, ...] = ()
     strip_prefix: str = ""
     strip_suffix: str = ""
+    words: dict[str, tuple[str, ...]] | tuple[str, ...] = ()
+    pattern: str | None = None
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if (self.column is None) == (not self.columns):
             raise ValueError("write either 'column' or 'columns'")
+        if self.words and self.pattern is not None:
+            raise ValueError("write either 'words' or 'pattern'")
+        if "" in self.words or any("" in one for one in self.spellings.values()):
+            raise ValueError("a word is empty")
+        if set(self.yes) & set(self.no):
+            raise ValueError("a text cannot be both 'yes' and 'no'")
+        if self.pattern is not None:
+            try:
+                # The engine's regular expressions: no look-around, no back reference, and never slow.
+                pc.match_substring_regex(pa.array([""]), self.pattern)
+            except pa.ArrowInvalid as error:
+                raise ValueError(f"pattern '{self.pattern}' cannot be used: {error}") from None
+
+    @property
+    def spellings(self) -> dict[str, tuple[str, ...]]:
+        """Value → the words that stand for it."""
+        return self.words if isinstance(self.words, dict) else {one: (one,) for one in self.words}
+
+    @property
+    def is_sought(self) -> bool:
+        """Whether the value is found in the column's text, and is not the text itself."""
+        return bool(self.words) or self.pattern is not None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,7 +156,7 @@ class TableContract:
 
     ``negatives``: what a negative amount is that no rule of ``returns`` marks. ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
-    where rows have an order id, and kept where equal rows may well be different orders.
+    where rows have an id of their own, and kept where equal rows may well be different orders.
     """
 
     files: tuple[str, ...] = ()
@@ -151,7 +184,8 @@ class TableContract:
 
     @property
     def drops_duplicates(self) -> bool:
-        return (self.duplicates or ("drop" if "order_id" in self.columns else "keep")) == "drop"
+        has_id = "order_id" in self.columns or "contract_id" in self.columns
+        return (self.duplicates or ("drop" if has_id else "keep")) == "drop"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,8 +266,18 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
     for column in table.attributes:
         if not NAME.fullmatch(column) or column in shape.columns:
             refuse("an attribute needs a name of its own in small letters, digits and _", f"attributes.{column}")
+    for column, source in table.sources.items():
+        is_flag = column in shape.columns and shape.columns[column].type == "flag"
+        if is_flag != bool(source.yes and source.no):
+            refuse("write {column: …, yes: […], no: […]} for a flag, and for nothing else", f"columns.{column}")
+        if source.is_sought and column not in table.attributes:
+            refuse("only attributes are found by words or pattern", f"columns.{column}")
     if table.attributes and not shape.key:
-        refuse("only customers and products have attributes", "attributes")
+        refuse("only customers, products and contracts have attributes", "attributes")
+    if name == "contracts" and "started_date" not in table.columns and contract.covers_until is None:
+        refuse(
+            "without dates of contracts, write covers_until beside currency: the day on which the export was made", ""
+        )
     if table.from_ is not None and (table.from_ not in contract.tables or contract.tables[table.from_].from_):
         refuse(f"'{table.from_}' is not a table with files of its own", "from")
     dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]
