@@ -89,6 +89,15 @@ def move_matrix(moves: pd.DataFrame, value: str, groups: Sequence[str], outside:
     return matrix.map(lambda one: 0 if one is None or one != one else one)
 
 
+def rank_customers(customers: Table, amount_column: str) -> Table:
+    """``customers`` with ``place`` (1 has the largest amount; ties by ``customer_id`` as text) and ``hundredth`` (1 best)."""
+    n = max(engine.n_rows(customers), 1)
+    ordered = customers.with_columns(_minus=-nw.col(amount_column), _one=nw.lit(1)).with_columns(
+        place=nw.col("_one").cum_sum().over(order_by=["_minus", "customer_id"]).cast(nw.Int64)
+    )
+    return ordered.with_columns(hundredth=(100 * (nw.col("place") - 1)) // n + 1).drop("_minus", "_one")
+
+
 def require(customers: Table, min_customers: int) -> None:
     """Raises NotEnoughData E-MIN-1 where fewer customers are known than a method needs."""
     n = engine.n_rows(customers)

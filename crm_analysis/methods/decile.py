@@ -23,7 +23,14 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
+from crm_analysis.customers import (
+    count_moves,
+    known_orders,
+    materialise_customers,
+    move_matrix,
+    rank_customers,
+    require,
+)
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run, first_of_month
@@ -142,16 +149,12 @@ def group_customers(customers: Table, params: Params) -> Table:
     n = engine.n_rows(customers)
     size, more = divmod(n, GROUPS)
     place, border = nw.col("place"), more * (size + 1)
-    ordered = customers.with_columns(minus=-nw.col(params.amount_column), one=nw.lit(1)).with_columns(
-        place=nw.col("one").cum_sum().over(order_by=["minus", "customer_id"]).cast(nw.Int64)
-    )
-    return ordered.with_columns(
+    return rank_customers(customers, params.amount_column).with_columns(
         decile=nw.when(place <= border)
         .then((place - 1) // (size + 1) + 1)
         .otherwise(more + (place - 1 - border) // max(size, 1) + 1),
-        hundredth=(100 * (place - 1)) // max(n, 1) + 1,
         is_top=place <= -(-n // 5),
-    ).drop("minus", "one")
+    )
 
 
 def sum_groups(grouped: Table, params: Params) -> Table:
