@@ -151,13 +151,19 @@ def _refuse_twins(inputs: list[Input]) -> None:
 
 def _write_sample(contract: Contract, root: Path) -> None:
     sample = contract.sample_company
-    if sample is None or (root / sample.folder).exists():
+    if sample is None:
+        return
+    # Another company, or one that another version wrote, is written anew.
+    made_from = f"{sample} {code_hash(('sources',))}"
+    note = root / sample.folder / ".made-from"
+    if note.is_file() and note.read_text(encoding="utf-8") == made_from:
         return
     aside = root / f"{sample.folder}.building"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     write_sample_company(aside, seed=sample.seed, n_customers=sample.n_customers)
-    aside.rename(root / sample.folder)
+    (aside / ".made-from").write_text(made_from, encoding="utf-8")
+    replace_folder(aside, root / sample.folder)
 
 
 def _fingerprint(path: Path, inputs: list[Input]) -> str:

@@ -1,6 +1,9 @@
-"""The words of the sample company: its channels, people, places and assortment, with how often and how dear they are."""
+"""The words of the sample company: its channels, people, places, assortment and contracts, with how often and how dear
+they are, and how they are drawn and spelled."""
 
 from __future__ import annotations
+
+import numpy as np
 
 CHANNELS = {"Web": 0.55, "Store": 0.35, "Phone": 0.10}
 SALESPEOPLE = {"Web": [""], "Store": ["Holm", "Conti", "Baker", "Lis"], "Phone": ["Brandt", "Roy"]}
@@ -91,3 +94,49 @@ BRAND_PRICE_LEVELS = {
     "Petit Port": 0.8,
     "Tessuto": 1.0,
 }
+
+# Of contracts: how often each value is chosen; by what it multiplies the hazard of ending; the fee in cents; the shares of
+# the reasons. The plans differ in fee and reasons, so that the reasons rank otherwise by customers than by money.
+CONTRACT_ATTRIBUTES = {
+    "Plan": {"Basic": 0.55, "Standard": 0.30, "Premium": 0.15},
+    "Payment Method": {"Direct debit": 0.60, "Card": 0.25, "Invoice": 0.15},
+    "Billing": {"Monthly": 0.70, "Yearly": 0.30},
+}
+HAZARD_FACTORS = {
+    "Payment Method": {"Direct debit": 1.0, "Card": 1.5, "Invoice": 2.2},
+    "Billing": {"Monthly": 1.0, "Yearly": 0.5},
+}
+MONTHLY_FEES = {"Basic": 500, "Standard": 1000, "Premium": 3000}
+END_REASONS = {
+    "Basic": {
+        "Not used": 0.34,
+        "Payment failed": 0.20,
+        "Moved": 0.16,
+        "Too expensive": 0.10,
+        "Service": 0.08,
+        "Quality": 0.06,
+        "Competitor": 0.06,
+    },
+    "Standard": {
+        "Not used": 0.22,
+        "Payment failed": 0.14,
+        "Moved": 0.16,
+        "Too expensive": 0.20,
+        "Service": 0.10,
+        "Quality": 0.10,
+        "Competitor": 0.08,
+    },
+    "Premium": {
+        "Not used": 0.04,
+        "Payment failed": 0.04,
+        "Moved": 0.10,
+        "Too expensive": 0.40,
+        "Service": 0.10,
+        "Quality": 0.12,
+        "Competitor": 0.20,
+    },
+}
+
+
+def draw_by_share(rng: np.random.Generator, shares: dict[str, float], n: int) -> np.ndarray:
+    return rng.choice(np.array(list(shares), dtype=object), n, p=list(shares.values()))

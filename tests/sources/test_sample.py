@@ -1,12 +1,14 @@
-"""The sample company: its bytes repeat, its planted shares hold, its dirt is counted to the line.
+"""The sample company: its bytes repeat, its truth is in its files, its dirt is counted to the line.
 
-The files are read here with plain Python, so that nothing of our own reading is taken for granted.
+The files are read here with plain Python, so that nothing of our own reading is taken for granted. What is left to chance
+must lie within three standard errors of what is planted.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 import re
 import subprocess
@@ -17,10 +19,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 from python_calamine import CalamineWorkbook
+from scipy.stats import poisson
 
-from crm_analysis.sources.sample import DIRT, TRUTH, write_sample_company
+from crm_analysis.sources.sample import Company, draw_company, write_sample_company
+from crm_analysis.sources.sample_truth import DIRT, TRUTH
 
 CLEAN_LINE = {
     "Order No": r"(SO|R)-\d{6}",
@@ -33,6 +39,7 @@ CLEAN_LINE = {
     "Channel": r"Web|Store|Phone",
     "Salesperson": r"[A-Za-z. ]*",
 }
+ORDER_DIRT = {kind: n for kind, n in asdict(DIRT).items() if not kind.startswith("contract_")}
 ORDER_FILES = ["orders_2023.csv", "orders_2024.csv", "orders_2025.csv", "orders_2026.csv"]
 
 
@@ -67,6 +74,27 @@ def orders_of_customers(clean_lines) -> dict[str, set[str]]:
     return orders
 
 
+@pytest.fixture(scope="module")
+def company() -> Company:
+    """The truth behind the files in `folder`."""
+    return draw_company()
+
+
+@pytest.fixture(scope="module")
+def first_lines(clean_lines) -> list[dict[str, str]]:
+    """The first line of each order: a further one of the same product is dropped, so that only first lines are fair."""
+    lines = {}
+    for line in clean_lines:
+        if line["Type"] == "Sale":
+            lines.setdefault(line["Order No"], line)
+    return list(lines.values())
+
+
+def assert_chances(is_so: np.ndarray, probs: np.ndarray) -> None:
+    """That as many are so as their probabilities give."""
+    assert abs(is_so.sum() - probs.sum()) < 3 * math.sqrt((probs * (1 - probs)).sum())
+
+
 def faults(line: dict[str, str]) -> list[str]:
     """The columns whose text is not what the shop system writes, or is no date of the calendar."""
     wrong = [column for column, pattern in CLEAN_LINE.items() if not re.fullmatch(pattern, line[column])]
@@ -78,8 +106,8 @@ def faults(line: dict[str, str]) -> list[str]:
 
 
 def count_dirt(lines_of_files: list[list[str]]) -> dict[str, int]:
-    """What `Dirt` counts, counted again from the text."""
-    dirt = Counter(dict.fromkeys(asdict(DIRT), 0))
+    """What `Dirt` counts of orders, counted again from the text."""
+    dirt = Counter(dict.fromkeys(ORDER_DIRT, 0))
     seen = set()
     for lines in lines_of_files:
         seen_before_this_file = set(seen)
@@ -134,7 +162,7 @@ def read_customers(folder: Path) -> tuple[list[str], list[dict]]:
 
 
 def test_writes_the_exports_and_nothing_else(folder):
-    assert sorted(hashes(folder)) == ["customers.xlsx", *ORDER_FILES, "products.csv"]
+    assert sorted(hashes(folder)) == ["contracts.csv", "customers.xlsx", *ORDER_FILES, "products.csv"]
 
 
 def test_same_seed_same_bytes(folder, tmp_path):
@@ -166,14 +194,14 @@ def test_too_few_customers_are_refused(tmp_path):
 
 
 def test_dirt_is_exactly_what_is_declared(text_lines):
-    assert count_dirt(list(text_lines.values())) == asdict(DIRT)
+    assert count_dirt(list(text_lines.values())) == ORDER_DIRT
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_dirt_is_exact_for_any_seed_and_a_small_company(tmp_path, seed):
     write_sample_company(tmp_path, seed=seed, n_customers=500)
     text_lines = [(tmp_path / name).read_bytes().decode().split("\r\n")[1:-1] for name in ORDER_FILES]
-    assert count_dirt(text_lines) == asdict(DIRT)
+    assert count_dirt(text_lines) == ORDER_DIRT
 
 
 def test_each_later_file_starts_with_the_last_lines_of_the_year_before(text_lines):
@@ -310,3 +338,102 @@ def test_products_file(folder, clean_lines):
         assert re.fullmatch(r"\d+,\d\d", cells[-1])
         assert 0 < unit_cost < list_price
     assert {line["Item No"] for line in clean_lines} == set(products)
+
+
+# --- the truth behind the orders -------------------------------------------------------------------------------------
+
+
+def test_who_left_did_so_with_their_last_order_and_not_with_their_first(company, orders_of_customers, clean_lines):
+    days = {line["Order No"]: line["Order Date"][:10] for line in clean_lines}
+    ordered = {customer: [days[order] for order in orders] for customer, orders in orders_of_customers.items()}
+    left = company.customers.set_index("Customer No")["left_date"].dropna()
+    assert 1000 < len(left) < 5000
+    for customer, day in left.items():
+        assert max(ordered[customer]) == f"{day:%Y-%m-%d}"
+        assert len(ordered[customer]) > 1
+
+
+def test_customers_order_at_their_rate_while_they_come(company, orders_of_customers):
+    customers = company.customers
+    last_day = pd.Timestamp(TRUTH.last_day)
+    signed_up = pd.to_datetime(customers["Signup Date"])
+    # Both ends lie anywhere in their day, but for the last day, which is whole.
+    n_days = (customers["left_date"].fillna(last_day) - signed_up).dt.days + 0.5 * customers["left_date"].isna()
+    expected = customers["daily_rate"] * n_days
+    n_repeat_orders = customers["Customer No"].map(orders_of_customers).map(len) - 1
+    for is_often in (False, True):
+        group = (customers["daily_rate"] > TRUTH.r / TRUTH.alpha_days) == is_often
+        assert abs(n_repeat_orders[group].sum() - expected[group].sum()) < 3 * math.sqrt(expected[group].sum())
+
+
+def test_customers_leave_with_their_probability_after_every_repeat_order(company, orders_of_customers):
+    customers = company.customers
+    n_repeat_orders = customers["Customer No"].map(orders_of_customers).map(len) - 1
+    prob = customers["leaving_prob"]
+    variance = (n_repeat_orders * prob * (1 - prob)).sum()
+    assert abs(customers["left_date"].notna().sum() - (n_repeat_orders * prob).sum()) < 3 * math.sqrt(variance)
+
+
+def test_customers_buy_as_many_packs_as_their_spend_level_says(company, clean_lines):
+    customers = company.customers.set_index("Customer No")
+    sales = [line for line in clean_lines if line["Type"] == "Sale" and line["Customer No"]]
+    sales = [line for line in sales if line["Unit Price"] != "0.00"]
+    who = customers.loc[[line["Customer No"] for line in sales]]
+    mean_extra = TRUTH.mean_extra_quantity * who["spend_level"].to_numpy()
+    found = np.array([int(line["Quantity"]) for line in sales]) / who["pack"].to_numpy()
+    counts = np.arange(TRUTH.max_quantity - 1)
+    expected = 1 + poisson.sf(counts[:, np.newaxis], mean_extra).sum(axis=0)
+    assert abs((found - expected).sum()) < 3 * math.sqrt(mean_extra.sum())
+
+
+def product_probs(company: Company, is_late: bool) -> np.ndarray:
+    """The probability that a line of a customer (row) is of a product (column), before or after the colour rises."""
+    products, customers = company.products, company.customers
+    rises = is_late & (products["Colour"] == TRUTH.rising_colour)
+    weight = (products["popularity"] * np.where(rises, TRUTH.rising_factor, 1)).to_numpy()
+    prob_of = {"Category": TRUTH.favourite_category_prob, "Colour": TRUTH.favourite_colour_prob,
+               "Brand": TRUTH.favourite_brand_prob}  # fmt: skip
+    probs = (1 - sum(prob_of.values())) * weight / weight.sum() + np.zeros((len(customers), 1))
+    for attribute, prob in prob_of.items():
+        favourite = customers[f"favourite_{attribute}"].to_numpy()[:, np.newaxis]
+        favoured = weight * (products[attribute].to_numpy() == favourite)
+        probs += prob * favoured / favoured.sum(axis=1, keepdims=True)
+    return probs
+
+
+def is_after_rise(line: dict[str, str]) -> bool:
+    return line["Order Date"] >= TRUTH.rising_from.isoformat()
+
+
+@pytest.mark.parametrize("attribute", ["Category", "Colour", "Brand"])
+def test_favourites_are_bought_as_planted_from_the_first_order_to_the_last(company, first_lines, attribute):
+    row_of = {number: row for row, number in enumerate(company.customers["Customer No"])}
+    product_of = company.products.set_index("Item No")[attribute]
+    favourite = company.customers[f"favourite_{attribute}"].to_numpy()
+    is_favourite = company.products[attribute].to_numpy() == favourite[:, np.newaxis]
+    probs = {is_late: (product_probs(company, is_late) * is_favourite).sum(axis=1) for is_late in (False, True)}
+    found = defaultdict(list)
+    for line in first_lines:
+        if line["Customer No"]:
+            row = row_of[line["Customer No"]]
+            days = (datetime.fromisoformat(line["Order Date"]).date() - company.customers["Signup Date"][row]).days
+            is_so = product_of[line["Item No"]] == favourite[row]
+            found[min(days // 180, 4)].append((is_so, probs[is_after_rise(line)][row]))
+    assert sorted(found) == [0, 1, 2, 3, 4]
+    for half_year in found.values():
+        assert_chances(*np.array(half_year).T)
+    assert_chances(*np.concatenate(list(found.values())).T)
+
+
+def test_one_colour_rises_by_its_factor(company, first_lines):
+    row_of = {number: row for row, number in enumerate(company.customers["Customer No"])}
+    colour_of = company.products.set_index("Item No")["Colour"]
+    is_rising = (company.products["Colour"] == TRUTH.rising_colour).to_numpy()
+    shares = []
+    for is_late in (False, True):
+        probs = product_probs(company, is_late)[:, is_rising].sum(axis=1)
+        lines = [line for line in first_lines if line["Customer No"] and is_after_rise(line) == is_late]
+        is_so = np.array([colour_of[line["Item No"]] == TRUTH.rising_colour for line in lines])
+        assert_chances(is_so, probs[[row_of[line["Customer No"]] for line in lines]])
+        shares.append(is_so.mean())
+    assert shares[1] > 1.5 * shares[0]
