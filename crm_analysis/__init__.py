@@ -2,14 +2,18 @@
 
 The way of the data, one room after the other; a room imports only rooms to its left::
 
-    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < models < charts <
-    methods < report
+    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < contracts < cohorts
+    < models < leaving < valuation < charts < methods < report
 
 ``sources``    files as text, exactly as written, with file and line
 ``cleaning``   text to typed tables; one named rule per function; every row has one fate
 ``warehouse``  the customer database of a source: Parquet tables and their ledger
 ``customers``  orders to one row per customer as of a day
+``contracts``  contracts to one row per customer as of a day
+``cohorts``    customers by the time of their first order
 ``models``     the mathematics, with the papers' symbols
+``leaving``    who leaves, why, and whom to contact: learned from orders or contracts
+``valuation``  purchases to the value of each customer
 ``methods``    one analytical method each: lazy tables in, small frames out
 ``charts``     frame to Axes
 ``report``     the notebook's voice; notebooks run, rendered, audited and published

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 
@@ -47,12 +49,24 @@ THEME = {
     "svg.hashsalt": "crm-analysis",
 }
 
+# For letters that the first has not: of these, the ones that the machine has.
+FONTS = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei",
+    "SimHei", "WenQuanYi Zen Hei",
+)  # fmt: skip
+
 Show = Callable[[float], str]
 
 
 def use_theme() -> None:
     """Draw everything from now on in the house's theme."""
-    mpl.rcParams.update(THEME)
+    listed = {font.fname for font in font_manager.fontManager.ttflist}
+    # matplotlib's list may be older than the machine's fonts.
+    for path in set(font_manager.findSystemFonts()) - listed:
+        with suppress(RuntimeError):
+            font_manager.fontManager.addfont(path)
+    known = set(font_manager.get_font_names())
+    mpl.rcParams.update({**THEME, "font.family": ["DejaVu Sans", *[one for one in FONTS if one in known]]})
 
 
 def _axes(ax: Axes | None, width: float, height: float) -> Axes:
@@ -174,7 +188,7 @@ def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: s
     """Upright bars in the frame's order, such as months."""
     ax = _axes(ax, 7.6, 2.9)
     ax.bar(np.arange(len(frame)), frame[value].astype(float), color=MAIN, width=0.8)
-    step = max(1, int(np.ceil(len(frame) / 9)))
+    step = max(1, int(np.ceil(len(frame) / 10)))
     ax.set_xticks(np.arange(0, len(frame), step), [label(one) for one in frame[name].iloc[::step]])
     _count_upwards(ax, show, ylabel)
     return _say(ax, f"{ylabel}: {_list(frame[name].iloc[-12:], frame[value].astype(float).iloc[-12:], show)}.")
@@ -258,10 +272,12 @@ def lines(
     xlabel: str,
     ylabel: str,
     band: tuple[str, str] | None = None,
+    mark: tuple[float, str] | None = None,
     is_step: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
-    """A line for each value of ``by``, which stands at its end; ``band``: columns of the lower and the upper bound."""
+    """A line for each value of ``by``, which stands at its end; ``band``: columns of the lower and the upper bound;
+    ``mark``: a place on the x axis, and what begins there."""
     ax = _axes(ax, 7.6, 3.6)
     ends = []
     for number, (name, part) in enumerate(frame.groupby(by, sort=False)):
@@ -272,6 +288,17 @@ def lines(
             low, high = (part[one].astype(float) for one in band)
             ax.fill_between(at, low, high, color=colour, alpha=0.15, linewidth=0, step="post" if is_step else None)
         ends.append((height.iloc[-1], at.iloc[-1], label(name), colour))
+    if mark is not None:
+        ax.axvline(mark[0], color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+        ax.annotate(
+            f"{mark[1]} ",
+            (mark[0], 1),
+            xycoords=("data", "axes fraction"),
+            va="top",
+            ha="right",
+            color=MUTED,
+            fontsize=9,
+        )
     _name_ends(ax, ends)
     _scale(ax, show_x, show_y, xlabel, ylabel)
     last = [(name, height) for height, _, name, _ in ends]
@@ -342,3 +369,22 @@ def small_multiples(
     drawing.supylabel(ylabel, fontsize=9, color=MUTED)
     ends = [float(parts[name][y].iloc[-1]) for name in names]
     return _say(panels.flat[0], f"{ylabel}: {_list(names, ends, show)}.")
+
+
+# Less than usual in orange, more in blue: colours that colour-blind readers tell apart; white is as usual.
+AROUND_ONE = LinearSegmentedColormap.from_list("around one", ["#b35806", "#f6d2b0", "#ffffff", "#a9c6da", "#1f5f8b"])
+
+
+def ratio_map(matrix: pd.DataFrame, show: Show, *, xlabel: str, ylabel: str, ax: Axes | None = None) -> Axes:
+    """A matrix of ratios to what is usual, each written in its cell: 1 is white, a quarter and four times are
+    darkest; grey where none is known, and no row or column without any."""
+    matrix = matrix.dropna(how="all").dropna(axis="columns", how="all")
+    ax = heat_map(matrix, show, xlabel=xlabel, ylabel=ylabel, ax=ax)
+    ax.set_facecolor(GRID)
+    steps = np.log2(matrix.astype(float).clip(0.25, 4).to_numpy())
+    for image in ax.images:
+        image.set(data=steps, cmap=AROUND_ONE, clim=(-2, 2))
+    for text in ax.texts:
+        at, row = text.get_position()
+        text.set_color("white" if abs(steps[int(row), int(at)]) > 1.3 else INK)
+    return ax

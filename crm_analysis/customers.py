@@ -69,6 +69,50 @@ def materialise_customers(orders: Table, as_of: date) -> Table:
     return engine.materialise(summarise_customers(orders, as_of, count_days=False))
 
 
+TRIPLE = ("n_repeat_days", "span_days", "observed_days")
+
+
+def list_order_days(tables: Tables, as_of: date) -> Table:
+    """One row per customer and day with an order before ``as_of``: ordered_day, gross_amount, first_ordered_day."""
+    orders = known_orders(tables, as_of).filter("is_order", ~nw.col("customer_id").is_null())
+    days = orders.group_by("customer_id", "ordered_day").agg(nw.col("gross_amount").sum())
+    return days.with_columns(first_ordered_day=nw.col("ordered_day").min().over("customer_id"))
+
+
+def summarise_purchases(days: Table, as_of: date) -> Table:
+    """One row per customer with an order day before ``as_of``, as the buying models see them: ``TRIPLE`` (order days after the
+    first, whole days from the first to the last of them and to ``as_of``) and the gross amount of the repeat order days."""
+    known = days.filter(nw.col("ordered_day") < day_number(as_of))
+    is_repeat = nw.col("ordered_day") > nw.col("first_ordered_day")
+    sums = known.group_by("customer_id", "first_ordered_day").agg(
+        n_repeat_days=(nw.len() - 1).cast(nw.Int64),
+        last_ordered_day=nw.col("ordered_day").max(),
+        repeat_amount=nw.when(is_repeat).then("gross_amount").sum(),
+    )
+    return sums.select(
+        "customer_id",
+        "n_repeat_days",
+        span_days=(nw.col("last_ordered_day") - nw.col("first_ordered_day")).cast(nw.Int64),
+        observed_days=(day_number(as_of) - nw.col("first_ordered_day")).cast(nw.Int64),
+        repeat_amount=nw.col("repeat_amount").cast(nw.Float64).fill_null(0.0),
+    )
+
+
+def count_triples(purchases: Table) -> Table:
+    """The distinct triples and their number of customers, sorted, so that sums are the same every time."""
+    return purchases.group_by(*TRIPLE).agg(nw.len().alias("n_customers")).sort(*TRIPLE)
+
+
+def hold_out(days: Table, cut: date, as_of: date) -> Table:
+    """The distinct triples at ``cut`` with the order days from then to ``as_of`` (n_later_days), and their number of customers."""
+    later = days.filter(nw.col("ordered_day") >= day_number(cut), nw.col("ordered_day") < day_number(as_of))
+    counts = later.group_by("customer_id").agg(n_later_days=nw.len().cast(nw.Int64))
+    joined = summarise_purchases(days, cut).join(counts, on="customer_id", how="left")
+    joined = joined.with_columns(nw.col("n_later_days").fill_null(0))
+    by = [*TRIPLE, "n_later_days"]
+    return joined.group_by(by).agg(nw.len().alias("n_customers")).sort(by)
+
+
 def count_moves(before: Table, now: Table, group: str, amount_column: str) -> Table:
     """From which ``group`` to which customers went (schema.MOVES); both tables have one row per customer."""
     then = before.select("customer_id", nw.col(group).cast(nw.String).alias("from_group"))

@@ -88,7 +88,8 @@ def map_batches(table: Table, function: Callable[[pd.DataFrame], pd.DataFrame], 
     """What Python makes of the rows, a batch of some thousands at a time, computed once. ``function`` gets a frame and gives
     one of as many rows with the columns of ``types`` (name → engine's type, such as VARCHAR, BIGINT, DOUBLE); money reaches
     it as floating point. It must give the same for a row whatever else is in the batch."""
-    return nw.from_native(table.to_native().map(function, schema=dict(types)).materialize())
+    schema = {name: duckdb.sqltype(one) for name, one in types.items()}
+    return nw.from_native(table.to_native().map(function, schema=schema).materialize())
 
 
 def n_rows(table: Table) -> int:

@@ -12,7 +12,7 @@ from datetime import date
 
 import pandas as pd
 
-TYPES = ("id", "text", "money", "quantity", "moment", "date", "integer", "fraction", "flag")
+TYPES = ("id", "text", "money", "quantity", "moment", "date", "integer", "fraction", "estimate", "flag")
 
 
 @dataclass(frozen=True)

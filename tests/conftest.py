@@ -180,8 +180,20 @@ def _real(name: str):
 online_retail = _real("online_retail")
 online_retail_duplicates = _real("online_retail_duplicates")
 superstore = _real("superstore")
+completejourney = _real("completejourney")
 cdnow = _real("cdnow")
 cdnow_sample = _real("cdnow_sample")
+telco = _real("telco")
+telco_workbook = _real("telco_workbook")
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory) -> Path:
+    """The customer database of the sample company."""
+    root = tmp_path_factory.mktemp("sample")
+    shutil.copytree(PROJECT / "params", root / "params")
+    warehouse.ensure(root, "sample", "2GB")
+    return warehouse.warehouse_folder(root, "sample")
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "crm_analysis"
 ROOMS = (
     "errors", "language", "schema", "params", "engine", "sources", "cleaning", "warehouse", "customers",
-    "models", "charts", "methods", "report", "__main__",
+    "contracts", "cohorts",
+    "models", "leaving", "valuation", "charts", "methods", "report", "__main__",
 )  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 METHODS = sorted(path.stem for path in (PACKAGE / "methods").glob("*.py") if path.stem != "__init__")

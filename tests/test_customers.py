@@ -14,7 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crm_analysis import engine, warehouse
-from crm_analysis.customers import known_orders, require, summarise_customers
+from crm_analysis.customers import (
+    count_triples,
+    known_orders,
+    list_order_days,
+    margin_rate,
+    rank_customers,
+    require,
+    summarise_customers,
+    summarise_purchases,
+)
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.schema import CUSTOMERS, day_number
 
@@ -273,3 +282,87 @@ def test_cdnow_sample_2357_customers_2457_repeat_orders(cdnow_sample, connection
     as_of = date(1997, 10, 1)
     frame = engine.collect(summarise_customers(known_orders(tables, as_of), as_of), 3_000)
     assert (len(frame), int((frame["n_order_days"] - 1).sum())) == (2_357, 2_457)
+
+
+# --- purchases -------------------------------------------------------------------------------------------------------
+
+
+def purchases(orders: pd.DataFrame, as_of: date = AS_OF) -> list[dict]:
+    table = summarise_purchases(list_order_days({"orders": orders}, as_of), as_of)
+    return engine.collect(table.sort("customer_id"), 10_000).to_dict("records")
+
+
+def test_orders_of_a_day_are_one_and_returns_are_none(make_orders):
+    rows = [
+        ("c1", "2024-01-10", "10.00"), ("c1", "2024-01-10", "5.00"), ("c1", "2024-01-31", "20.00"),
+        ("c1", "2024-03-10", "7.00"), ("c1", "2024-05-01", "0.00", "4.00"), ("c2", "2024-06-30", "3.00"),
+        ("c2", "2024-07-01", "9.00"), ("c3", "2024-06-30", "0.00", "1.00"), (None, "2024-06-01", "1.00"),
+    ]  # fmt: skip
+    assert purchases(make_orders(rows)) == [
+        {"customer_id": "c1", "n_repeat_days": 2, "span_days": 60, "observed_days": 173, "repeat_amount": 27.0},
+        {"customer_id": "c2", "n_repeat_days": 0, "span_days": 0, "observed_days": 1, "repeat_amount": 0.0},
+    ]
+
+
+def test_an_earlier_day_sees_nothing_of_later_ones(make_orders):
+    rows = [("c1", "2024-01-10", "10.00"), ("c1", "2024-02-10", "5.00"), ("c2", "2024-03-10", "5.00")]
+    days = list_order_days({"orders": make_orders(rows)}, AS_OF)
+    found = engine.collect(summarise_purchases(days, date(2024, 2, 1)), 10)
+    assert found.to_dict("records") == [
+        {"customer_id": "c1", "n_repeat_days": 0, "span_days": 0, "observed_days": 22, "repeat_amount": 0.0}
+    ]
+
+
+def test_triples_are_those_of_plain_sql(online_retail, connection):
+    as_of = date(2011, 12, 10)
+    orders = warehouse.open_tables(online_retail, connection)["orders"]
+    found = count_triples(summarise_purchases(list_order_days({"orders": orders}, as_of), as_of))
+    sql = """
+        WITH days AS (SELECT DISTINCT customer_id, ordered_date AS d FROM read_parquet(?)
+                      WHERE is_order AND customer_id IS NOT NULL),
+        one AS (SELECT count(*) - 1 AS x, max(d) - min(d) AS t, DATE '2011-12-10' - min(d) AS whole FROM days
+                GROUP BY customer_id)
+        SELECT x, t, whole, count(*) AS n FROM one GROUP BY ALL ORDER BY ALL
+    """
+    expected = duckdb.execute(sql, [str(online_retail / "orders.parquet")]).fetchall()
+    assert list(engine.collect(found, 100_000).itertuples(index=False, name=None)) == expected
+    assert sum(row[3] for row in expected) == 4_338
+
+
+# --- margin ----------------------------------------------------------------------------------------------------------
+
+
+def test_margin_is_the_exported_one_where_all_of_it_is_known(make_orders):
+    orders = make_orders([("c1", "2024-01-10", "10.00"), ("c1", "2024-06-10", "30.00"), ("c2", "2023-06-10", "99.00")])
+    orders["profit_amount"] = [Decimal("1.00"), Decimal("9.00"), Decimal("99.00")]
+    assert margin_rate({"orders": orders}, AS_OF, 12) == 0.25
+    orders.loc[0, "profit_amount"] = None
+    assert margin_rate({"orders": orders}, AS_OF, 12) is None
+
+
+def test_margin_from_unit_costs_is_of_lines_with_a_cost(make_orders):
+    orders = make_orders([("c1", "2024-06-10", "30.00")]).assign(profit_amount=None)
+    lines = pd.DataFrame(
+        {
+            "product_id": ["p1", "p1", "p2"],
+            "ordered_day": [day_number(date(2024, 6, 10))] * 3,
+            "quantity": [Decimal(3), Decimal(-1), Decimal(5)],
+            "line_amount": [Decimal("30.00"), Decimal("-10.00"), Decimal("100.00")],
+        }
+    )
+    products = pd.DataFrame({"product_id": ["p1", "p2"], "unit_cost": [Decimal("4.00"), None]})
+    tables = {"orders": orders, "order_lines": lines, "products": products}
+    assert margin_rate(tables, AS_OF, 12) == pytest.approx(0.6)
+    assert margin_rate(tables | {"products": products.drop(columns="unit_cost")}, AS_OF, 12) is None
+    assert margin_rate({"orders": orders}, AS_OF, 12) is None
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def test_places_go_by_amount_and_then_by_id():
+    frame = pd.DataFrame({"customer_id": ["b", "a", "c", "d"], "amount": [5.0, 5.0, 9.0, -1.0]})
+    ranked = engine.collect(rank_customers(engine.as_table(frame), "amount").sort("place"), 10)
+    assert ranked[["customer_id", "place", "hundredth"]].to_numpy().tolist() == [
+        ["c", 1, 1], ["a", 2, 26], ["b", 3, 51], ["d", 4, 76],
+    ]  # fmt: skip

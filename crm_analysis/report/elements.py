@@ -15,7 +15,7 @@ from crm_analysis import language
 from crm_analysis.language import _
 from crm_analysis.schema import Column, KeyFigure, Shape
 
-NUMBERS = ("money", "quantity", "integer", "fraction")
+NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
 # Where a caption's number goes: tables and figures are counted in the order of the finished page.
 NUMBER = "<!--number of {}-->"
@@ -35,6 +35,8 @@ def show_value(name: str, column: Column, value: object, currency: str) -> str:
         return language.integer(value)
     if column.type in ("fraction", "quantity"):
         return language.percent(value) if name.endswith(("_share", "_rate", "_prob")) else language.plain(value)
+    if column.type == "estimate":
+        return language.decimal(value, 3)
     if column.type == "flag":
         return _("yes") if value else _("no")
     return _(str(value)) if column.type == "text" else str(value)

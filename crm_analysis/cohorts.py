@@ -1,0 +1,90 @@
+"""Customers by the time of their first order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import narwhals as nw
+import pandas as pd
+
+from crm_analysis import engine
+from crm_analysis.customers import known_orders
+from crm_analysis.engine import Table, Tables
+from crm_analysis.params import first_of_month
+from crm_analysis.schema import Column, Shape, day_number
+
+# More quarters than these are shown as years.
+MOST_QUARTERS = 8
+
+CURVES = Shape(
+    "one row per cohort and month since the first order",
+    {
+        "cohort": Column("text", "first order in"),
+        "months_since_first": Column("integer", "months since the first order"),
+        "mean_amount": Column("fraction", "net amount up to then per customer"),
+    },
+)
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A quarter or a year of first orders: from ``begin`` to the day before ``end``."""
+
+    name: str
+    begin: date
+    end: date
+
+
+def list_cohorts(customers: Table, as_of: date) -> list[Cohort]:
+    """The cohorts of customers (schema.CUSTOMERS) up to ``as_of``, the oldest first."""
+    first = engine.collect(customers.select(day=nw.col("first_ordered_day").min()), 1)["day"].iloc[0]
+    start = date.fromordinal(date(1970, 1, 1).toordinal() + int(first))
+    last = date.fromordinal(as_of.toordinal() - 1)
+    quarters = 4 * (last.year - start.year) + (last.month - 1) // 3 - (start.month - 1) // 3 + 1
+    months = 3 if quarters <= MOST_QUARTERS else 12
+    begin, found = date(start.year, 3 * ((start.month - 1) // 3) + 1 if months == 3 else 1, 1), []
+    while begin < as_of:
+        end = first_of_month(f"{begin:%Y-%m}", months)
+        name = f"{begin.year} Q{(begin.month + 2) // 3}" if months == 3 else str(begin.year)
+        found.append(Cohort(name, begin, end))
+        begin = end
+    return found
+
+
+def cohort_of(cohorts: list[Cohort]) -> nw.Expr:
+    """The name of a customer's cohort, from ``first_ordered_day``."""
+    day = nw.col("first_ordered_day")
+    return nw.coalesce(
+        *[
+            nw.when((day >= day_number(one.begin)) & (day < day_number(one.end))).then(nw.lit(one.name))
+            for one in cohorts
+        ]
+    )
+
+
+def cumulate_amounts(tables: Tables, customers: Table, as_of: date) -> pd.DataFrame:
+    """CURVES: the net amount per customer from the first order on, for each cohort as far as all its customers have come, those
+    of the current month left out."""
+    cohorts = list_cohorts(customers, as_of)
+    month = nw.col("ordered_date").dt.year() * 12 + nw.col("ordered_date").dt.month()
+    orders = known_orders(tables, as_of).filter(~nw.col("customer_id").is_null()).with_columns(month=month)
+    first = orders.filter("is_order").group_by("customer_id").agg(first_month=nw.col("month").min())
+    people = first.join(customers.select("customer_id", cohort=cohort_of(cohorts)), on="customer_id", how="inner")
+    joined = orders.join(people, on="customer_id", how="inner")
+    # What came back before the first known order counts with it.
+    since = nw.max_horizontal(nw.col("month") - nw.col("first_month"), nw.lit(0))
+    sums = joined.group_by("cohort", since.alias("months_since_first")).agg(nw.col("net_amount").sum())
+    frame = engine.collect(sums.sort("cohort", "months_since_first"), 100_000)
+    sizes = engine.collect(people.group_by("cohort").agg(n=nw.len()), len(cohorts)).set_index("cohort")["n"]
+    found = []
+    for one in [one for one in cohorts if one.name in sizes.index]:
+        until = min(one.end, as_of)
+        seen = 12 * (as_of.year - until.year) + as_of.month - until.month
+        own = frame[frame["cohort"] == one.name].set_index("months_since_first")["net_amount"].astype(float)
+        amounts = own.reindex(range(seen + 1)).fillna(0.0).cumsum() / sizes[one.name]
+        if not seen:
+            continue
+        curve = {"cohort": one.name, "months_since_first": amounts.index, "mean_amount": amounts.to_numpy()}
+        found.append(pd.DataFrame(curve))
+    return CURVES.frame(pd.concat([pd.DataFrame(columns=list(CURVES.columns)), *found]))
