@@ -1,0 +1,732 @@
+"""Churn: who has left, at which stage and why, who is about to leave, and whom is it worth to contact?
+
+Definitions, from orders. A customer is *lapsed* when silent for longer than ``lapse_days``, or with ``lapse_rule: gap`` than
+``lapse_gap_multiple`` times their own mean gap between order days (``lapse_days`` where there is one order day). *Lost* in a month
+is who was not lapsed at its start and is at its end; the money they stood for is the net amount of the 12 months that end with
+their last order. The *stage* is the number of orders, *new* who first ordered within 365 days, both at the start of the month. The
+*forecast* is of no order in the next ``horizon_days``, of everybody who ordered before and is not silent for longer than
+``max_silence_days``, from what was known of them on the day.
+
+Definitions, from contracts. A customer runs while a contract does; *lost* in a month is who ran at its start and does not at its
+end, the money twelve times their monthly amount. The forecast is of no contract running ``horizon_days`` later. An export without dates
+tells only who has left by its day: the forecast is then how like to those a customer is, and lost are all who left to date.
+
+Value is the margin of the last ``value_months`` (of contracts: so many monthly amounts), money at risk is probability times value.
+Contacting pays where probability × success rate × value is above the cost of the contact. Lists are by money at risk; of equals the
+likelier first, then by ``customer_id``.
+
+Source: calibration by Platt (1999); Brier (1950); retention by Kaplan and Meier (1958); profit of contacting after Verbraken,
+Verbeke and Baesens (2013), with one cost and one success rate for all.
+
+It cannot tell whether contacting helps: that takes a trial with a control group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import partial
+from typing import Literal
+
+import narwhals as nw
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from crm_analysis import charts, engine, language
+from crm_analysis import contracts as terms
+from crm_analysis.contracts import TENURE_STAGES, attributes_of, is_dated, known_contracts, summarise_contracts
+from crm_analysis.customers import TRIPLE, count_triples, list_order_days, margin_rate, summarise_purchases
+from crm_analysis.engine import Table, Tables
+from crm_analysis.errors import NotEnoughData, ParameterError
+from crm_analysis.language import _
+from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
+from crm_analysis.leaving.histories import ACQUIRED, ORDER_STAGES
+from crm_analysis.leaving.outcomes import Learning, Outlook
+from crm_analysis.models.bgnbd import MBGNBD
+from crm_analysis.models.buying import Triples
+from crm_analysis.models.classifier import Features
+from crm_analysis.params import Run, first_of_month, nearest
+from crm_analysis.schema import Column, KeyFigure, Shape, day_number
+
+# Either table will do: ``analyse`` says where neither is there.
+REQUIRES = ()
+# Where the report stands in the pack.
+PLACE = 50
+
+TOP_ROWS, MAX_TRIPLES = 20, 5_000_000
+# Without an order for so long the source has stopped.
+ALIVE_DAYS = 30
+ACTIVE_ONLY = "… of customers not lapsed then"
+DAYS_ALONE, TENURE_ALONE = "days since the last order alone", "months as a customer alone"
+
+# The columns of outcomes.SCORECARD that are shown.
+SCORES = (
+    "forecast",
+    "n_customers",
+    "auc_text",
+    "lift_text",
+    "average_precision_text",
+    "brier_text",
+    "calibration_error_text",
+)
+
+ASSUMPTIONS = Shape(
+    "one row per assumption",
+    {"assumption": Column("text", "assumption"), "setting": Column("text", "here")},
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Params:
+    """Definitions: ``lapse_*``, see above; ``horizon_days``, ``max_silence_days``: of the forecast.
+
+    Learning: ``classifier`` scores, the other is judged beside it; a day to learn from every ``step_days``, ``max_cutoffs`` at
+    most, the first ``min_past_days`` after the first order; ``max_training_rows``: a sample of customers so large at
+    most; ``attributes``: columns of ``customers`` to use, none by default, since they are as of the export and may know the
+    outcome; ``max_single_auc``: an attribute that alone tells the outcome better is refused.
+
+    Money: ``margin_rate`` of the amount; empty: as known from costs, else 1. ``contact_cost_amount`` and ``success_rate`` (of
+    those who would leave, the share that a contact keeps) are assumptions: set them. ``list_at_least``: so many customers are
+    listed even where contacting does not pay.
+    """
+
+    lapse_rule: Literal["days", "gap"] = "days"
+    lapse_days: int = 180
+    lapse_gap_multiple: float = 3.0
+    horizon_days: int = 90
+    max_silence_days: int = 730
+    classifier: Literal["logistic", "boosting"] = "logistic"
+    attributes: tuple[str, ...] = ()
+    max_single_auc: float = 0.9
+    step_days: int = 30
+    max_cutoffs: int = 12
+    min_past_days: int = 90
+    max_training_rows: int = 200_000
+    seed: int = 1
+    value_months: int = 12
+    margin_rate: float | None = None
+    contact_cost_amount: float = 5.0
+    success_rate: float = 0.1
+    min_customers: int = 500
+    min_history_days: int = 180
+    min_regular_customers: int = 10
+    list_at_least: int = 100
+    list_rows: int = 5000
+
+    def __post_init__(self) -> None:
+        least = {
+            "lapse_days": 1, "horizon_days": 1, "max_silence_days": 1, "step_days": 1, "max_cutoffs": 1, "min_past_days": 1,
+            "max_training_rows": 1000, "seed": 0, "value_months": 1, "min_customers": 1, "min_history_days": 1,
+            "min_regular_customers": 0, "list_at_least": 0, "list_rows": 1,
+        }  # fmt: skip
+        for name, bound in least.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {bound}")
+        if self.lapse_gap_multiple <= 0 or self.contact_cost_amount < 0:
+            raise ValueError("lapse_gap_multiple must be above 0, contact_cost_amount at least 0")
+        for name in ("max_single_auc", "success_rate", "margin_rate"):
+            share = getattr(self, name)
+            if share is not None and not 0 < share <= 1:
+                raise ValueError(f"{name} is {share}; it goes from 0 (excluded) to 1")
+
+
+def _none(shape: Shape):
+    return field(default_factory=lambda: pd.DataFrame(columns=list(shape.columns)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """What orders, or contracts, tell; of a part that there is not every frame is empty.
+
+    ``customers``: one row per customer scored (contacts.SCORED), and ``listed``: those to be warned of (contacts.LIST), stay in
+    the engine; ``top`` are the first of them. ``retention_by``: by the attribute ``facts["group"]``. ``facts``: single numbers.
+    """
+
+    customers: Table | None = None
+    listed: Table | None = None
+    outlook: Outlook = outcomes.NO_OUTLOOK
+    months: pd.DataFrame = _none(losses.MONTHS)
+    stages: pd.DataFrame = _none(losses.STAGES)
+    top: pd.DataFrame = _none(contacts.LIST)
+    profit: pd.DataFrame = _none(contacts.PROFIT)
+    retention: pd.DataFrame = _none(endings.RETENTION)
+    retention_by: pd.DataFrame = _none(endings.RETENTION)
+    reasons: pd.DataFrame = _none(endings.REASONS)
+    facts: Mapping[str, object] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Result:
+    """``customers``: a row per customer and part; ``actions``: each customer once, by the part with more money at risk."""
+
+    orders: Part
+    contracts: Part
+    customers: Table
+    actions: Table
+    warnings: tuple[str, ...]
+
+
+def analyse(tables: Tables, run: Run, params: Params) -> Result:
+    """Churn at the end of ``run.month``, from orders, from contracts, or from both. Raises NotEnoughData where neither is there,
+    or is enough."""
+    parts, missing = {}, []
+    for name, analyse_part in (("orders", analyse_orders), ("contracts", analyse_contracts)):
+        if name in tables:
+            try:
+                parts[name] = analyse_part(tables, run, params)
+            except NotEnoughData as error:
+                missing.append(error)
+    if not parts and not missing:
+        raise NotEnoughData("E-MIN-2", _("the source has no table orders or contracts"), file=run.source)
+    if not parts:
+        raise NotEnoughData(missing[0].code, "; ".join(one.fix for one in missing), file=missing[0].file)
+    orders, contracts = parts.get("orders", Part()), parts.get("contracts", Part())
+    told = [_("No report from {table}: {reason}.").format(table=one.file, reason=one.fix) for one in missing]
+    return Result(
+        orders=orders,
+        contracts=contracts,
+        customers=nw.concat([one.customers for one in parts.values()]),
+        actions=contacts.list_once([one.listed for one in parts.values()]),
+        warnings=(*told, *orders.warnings, *contracts.warnings),
+    )
+
+
+# From orders.
+
+
+def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
+    """What orders tell. Raises NotEnoughData where they are too few, too short or all alike."""
+    days = engine.materialise(histories.sum_days(tables, run.as_of))
+    first_day = require_orders(days, run.as_of, params)
+    attributes, kinds = read_customers(tables, params)
+    features = Features(kinds.numbers, drivers.ORDER_FEATURES, kinds.categories)
+
+    def know(days: Table, day: int) -> Table:
+        known = histories.describe_buying(days, day).filter(nw.col("days_since_last_order") <= params.max_silence_days)
+        return known if attributes is None else known.join(attributes, on="customer_id", how="left")
+
+    cutoffs = list_cutoffs(first_day, run.as_of, params)
+    sampled = sample(days, len(cutoffs), params)
+    marked = {
+        day: histories.mark_silent(know(sampled, day), days, day, params.horizon_days)
+        for day in map(day_number, cutoffs)
+    }
+    rows = [(day, collect_rows(table, features, params, drivers.SHOWN["amount"][0])) for day, table in marked.items()]
+    newest = rows[0][1]
+    outlook = outcomes.learn_over_time(
+        rows, params.horizon_days, make_learning(features, drivers.OF_ORDERS, params.attributes, params), file="orders",
+        alone={DAYS_ALONE: "days_since_last_order"},
+        others=forecast_by_buying(tables, cutoffs[0], newest, params.horizon_days),
+        parts={ACTIVE_ONLY: (~is_lapsed(newest.__getitem__, params)).to_numpy()},
+    )  # fmt: skip
+    rate, notes = find_margin(tables, run, params, "orders")
+    known = engine.materialise(know(days, day_number(run.as_of)))
+    scored = value_buyers(
+        known.join(outcomes.score(known, outlook), on="customer_id", how="inner"), days, run, rate, params
+    )
+    lapsed = histories.summarise_days(days, day_number(run.as_of)).filter(is_lapsed(nw.col, params))
+    return assemble(
+        scored, outlook, drivers.say_of_orders, drivers.ORDER_FACTS, params,
+        losses.lose_by_month(partial(lose_orders, days, params), first_day + timedelta(params.lapse_days), run),
+        {"stage": ORDER_STAGES, "acquired": ACQUIRED},
+        facts={"n_lost_to_date": engine.n_rows(lapsed)}, warnings=notes,
+    )  # fmt: skip
+
+
+def require_orders(days: Table, as_of: date, params: Params) -> date:
+    """The day of the first order. Raises NotEnoughData where a forecast from these days would be none."""
+    at, n = nw.col("ordered_day"), nw.col("n_orders")
+    buyers = days.filter(n > 0).group_by("customer_id").agg(n.sum().alias("n"), first=at.min(), last=at.max())
+    one = engine.collect(
+        buyers.select(
+            nw.len().alias("n"), (nw.col("n") >= 3).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
+        ), 1,
+    ).iloc[0]  # fmt: skip
+    if one["n"] < params.min_customers:
+        text = _("{n} customers with an order by then, and the method needs {least}")
+        raise NotEnoughData("E-MIN-1", text.format(n=int(one["n"]), least=params.min_customers), file="orders")
+    today, first, last = day_number(as_of), int(one["first"]), int(one["last"])
+    needed = max(params.min_history_days, params.min_past_days + 2 * params.horizon_days)
+    if today - first < needed:
+        text = _("{n} days of orders; to learn and to judge a forecast of {horizon} days takes {least}")
+        fix = text.format(n=today - first, horizon=params.horizon_days, least=needed)
+        raise NotEnoughData("E-MIN-1", fix, file="orders")
+    if today - last > ALIVE_DAYS:
+        text = _("no order in the last {n} days of the month: the source has stopped")
+        raise NotEnoughData("E-MIN-1", text.format(n=ALIVE_DAYS), file="orders")
+    if one["n_regular"] < params.min_regular_customers:
+        text = _("{n} customers with three orders or more, and the method needs {least}")
+        raise NotEnoughData(
+            "E-MIN-1", text.format(n=int(one["n_regular"]), least=params.min_regular_customers), file="orders"
+        )
+    return date.fromordinal(date(1970, 1, 1).toordinal() + first)
+
+
+def read_customers(tables: Tables, params: Params) -> tuple[Table | None, Features]:
+    """The attributes of customers that the parameters name. Raises ParameterError where there is no such attribute."""
+    if not params.attributes:
+        return None, Features()
+    customers = engine.as_table(tables["customers"]) if "customers" in tables else None
+    known = attributes_of(customers, "customers") if customers is not None else []
+    for name in params.attributes:
+        if name not in known:
+            raise ParameterError(
+                "E-PAR-3", f"unknown '{name}'{nearest(name, known)}", file="churn.yml", column="attributes"
+            )
+    return outcomes.read_attributes(customers.select("customer_id", *params.attributes), params.attributes)
+
+
+def list_cutoffs(first_day: date, as_of: date, params: Params) -> list[date]:
+    """The days to learn from, the newest first: their outcomes are known at ``as_of``, and enough of the past at them."""
+    newest = as_of - timedelta(params.horizon_days)
+    days = [newest - timedelta(params.step_days * number) for number in range(params.max_cutoffs)]
+    return [one for one in days if one >= first_day + timedelta(params.min_past_days)]
+
+
+def sample(table: Table, n_cutoffs: int, params: Params) -> Table:
+    """The rows of as many customers as make ``max_training_rows`` over all cut-offs at most."""
+    n = engine.n_rows(table.select("customer_id").unique())
+    share = min(1.0, params.max_training_rows / max(n * n_cutoffs, 1))
+    return engine.materialise(histories.sample_customers(table, share, params.seed)) if share < 1 else table
+
+
+def collect_rows(table: Table, features: Features, params: Params, *others: str) -> pd.DataFrame:
+    """Rows to learn from, in the order of customers: the same rows make the same model."""
+    rows = outcomes.select_rows(table, features, "is_lost", *[nw.col(one).cast(nw.Float64) for one in others])
+    return engine.collect(rows.sort("customer_id"), 2 * params.max_training_rows)
+
+
+def make_learning(
+    features: Features, sets: Mapping[str, Sequence[str]], attributes: Sequence[str], params: Params
+) -> Learning:
+    return Learning(
+        kind=params.classifier,
+        features=features,
+        sets={**sets, **{drivers.label(one): (one,) for one in attributes}},
+        attributes=attributes,
+        max_single_auc=params.max_single_auc,
+        seed=params.seed,
+    )
+
+
+def forecast_by_buying(tables: Tables, cutoff: date, rows: pd.DataFrame, horizon_days: int) -> dict[str, np.ndarray]:
+    """What MBG/NBD, fitted on orders before the cut-off, says of rows then: that the customer has left; that no order comes."""
+    frame = engine.collect(count_triples(summarise_purchases(list_order_days(tables, cutoff), cutoff)), MAX_TRIPLES)
+    if not frame[TRIPLE[0]].any():
+        return {}
+    model = MBGNBD.fit(Triples(*(frame[one].to_numpy() for one in (*TRIPLE, "n_customers")))).model
+    T = rows["days_since_first_order"].to_numpy()
+    past = rows["n_order_days"].to_numpy() - 1, T - rows["days_since_last_order"].to_numpy(), T
+    return {outcomes.ALIVE: 1 - model.alive_prob(*past), outcomes.NO_ORDER: model.orders_none_prob(*past, horizon_days)}
+
+
+def is_lapsed(column: Callable[[str], object], params: Params):
+    """From the first columns of histories.BUYING: ``column`` gives the expression, or the column of a frame, of a name."""
+    silent, by_days = column("days_since_last_order"), column("days_since_last_order") > params.lapse_days
+    if params.lapse_rule == "days":
+        return by_days
+    has_gap = column("n_order_days") > 1
+    return (has_gap & (silent > column("mean_days_between_orders") * params.lapse_gap_multiple)) | (~has_gap & by_days)
+
+
+def lose_orders(days: Table, params: Params, start: date, end: date) -> Table:
+    lost = histories.lose_buyers(days, day_number(start), day_number(end), is_lapsed(nw.col, params))
+    return histories.add_order_stage(lost, "stage")
+
+
+def value_buyers(scored: Table, days: Table, run: Run, rate: float, params: Params) -> Table:
+    """contacts.SCORED, and what was known of the customers."""
+    since = day_number(first_of_month(run.month, 1 - params.value_months))
+    net = days.filter(nw.col("ordered_day") >= since).group_by("customer_id").agg(_net=nw.col("net_amount").sum())
+    amount = nw.max_horizontal(nw.col("_net").fill_null(0).cast(nw.Float64), nw.lit(0.0))
+    valued = histories.add_order_stage(scored.join(net, on="customer_id", how="left"), "segment")
+    return valued.with_columns(
+        part=nw.lit("orders"),
+        is_lapsed=is_lapsed(nw.col, params),
+        value_amount=amount * rate,
+        days_since_last_order=nw.col("days_since_last_order").cast(nw.Int64),
+        tenure_months=(nw.col("days_since_first_order") / terms.DAYS_PER_MONTH).round(1),
+    )
+
+
+# From contracts.
+
+
+def analyse_contracts(tables: Tables, run: Run, params: Params) -> Part:
+    """What contracts tell. Raises NotEnoughData where they are too few or all alike."""
+    contracts = known_contracts(tables, run.as_of)
+    names = attributes_of(contracts, "contracts")
+    contracts, kinds = outcomes.read_attributes(contracts, names)
+    contracts = engine.materialise(contracts)
+    now = engine.materialise(summarise_contracts(contracts, run.as_of))
+    n = engine.n_rows(now)
+    if n < params.min_customers:
+        text = _("{n} customers with a contract by then, and the method needs {least}")
+        raise NotEnoughData("E-MIN-1", text.format(n=n, least=params.min_customers), file="contracts")
+    # What was billed to date is known as of the export only.
+    numbers = ("tenure_months", "monthly_amount", *(() if is_dated(contracts) else ("total_amount",)))
+    features = Features(numbers=(*numbers, *kinds.numbers), categories=kinds.categories)
+    sets = {name: [one for one in members if one in numbers] for name, members in drivers.OF_CONTRACTS.items()}
+    learning = make_learning(features, sets, names, params)
+    if is_dated(contracts):
+        outlook, lost_by_month = follow_contracts(contracts, run, params, learning)
+        is_lost = ~nw.col("is_running") & (nw.col("ended_day") >= day_number(run.last_year_as_of))
+        lost = terms.price(now.with_columns(is_lost=is_lost)).filter("is_lost")
+    else:
+        marked = terms.price(now.with_columns(is_lost=~nw.col("is_running")))
+        rows = collect_rows(sample(marked, 1, params), features, params)
+        outlook = outcomes.learn_once(rows, learning, alone={TENURE_ALONE: "tenure_months"}, file="contracts")
+        lost_by_month = {run.month: terms.add_tenure_stage(marked, "tenure")}
+        lost = marked.filter("is_lost")
+    rate, notes = find_margin(tables, run, params, "contracts")
+    running = engine.materialise(now.filter("is_running"))
+    scored = running.join(outcomes.score(running, outlook), on="customer_id", how="inner")
+    group = endings.choose_group(
+        contracts, {one: auc for one, auc in outlook.aucs.items() if one in outlook.learning.features.categories}
+    )
+    return assemble(
+        value_contracts(scored, rate, params), outlook, drivers.say_of_contracts, (), params,
+        lost_by_month, {"tenure": tuple(TENURE_STAGES)},
+        facts={"n_lost_to_date": n - engine.n_rows(running), "is_snapshot": not is_dated(contracts), "group": group},
+        warnings=notes,
+        retention=endings.describe_retention(now, None),
+        **({"retention_by": endings.describe_retention(now, group)} if group else {}),
+        reasons=endings.describe_reasons(lost),
+    )  # fmt: skip
+
+
+def follow_contracts(
+    contracts: Table, run: Run, params: Params, learning: Learning
+) -> tuple[Outlook, dict[str, Table]]:
+    """Of contracts with dates: what is learned over time, and who was lost in which month."""
+    first_day = engine.collect(contracts.select(nw.col("started_date").min()), 1)["started_date"].iloc[0]
+    cutoffs = list_cutoffs(first_day, run.as_of, params)
+    if not cutoffs:
+        raise NotEnoughData("E-MIN-1", _("the first contract is of {day}").format(day=first_day), file="contracts")
+    sampled, horizon = sample(contracts, len(cutoffs), params), timedelta(params.horizon_days)
+    rows = [
+        (day_number(day), collect_rows(terms.lose_contracts(sampled, day, day + horizon), learning.features, params))
+        for day in cutoffs
+    ]
+    outlook = outcomes.learn_over_time(
+        rows, params.horizon_days, learning, file="contracts", alone={TENURE_ALONE: "tenure_months"}
+    )
+
+    def lose(start: date, end: date) -> Table:
+        return terms.add_tenure_stage(terms.lose_contracts(contracts, start, end), "tenure")
+
+    return outlook, losses.lose_by_month(lose, first_day + timedelta(1), run)
+
+
+def value_contracts(scored: Table, rate: float, params: Params) -> Table:
+    """contacts.SCORED of running customers, and what is known of them."""
+    amount = nw.col("monthly_amount").cast(nw.Float64).fill_null(0.0) * params.value_months
+    return terms.add_tenure_stage(scored, "segment").with_columns(
+        part=nw.lit("contracts"),
+        is_lapsed=nw.lit(False),
+        value_amount=amount * rate,
+        tenure_months=nw.col("tenure_months").round(1),
+        days_since_last_order=nw.lit(None).cast(nw.Int64),
+    )
+
+
+# From either.
+
+
+def find_margin(tables: Tables, run: Run, params: Params, part: str) -> tuple[float, tuple[str, ...]]:
+    """The margin as a share of the amount; where it is not known, or is none, 1, and what to say of amounts that are revenue."""
+    if params.margin_rate is not None:
+        return params.margin_rate, ()
+    rate = margin_rate(tables, run.as_of, params.value_months) if part == "orders" else None
+    if rate is not None and rate > 0:
+        return rate, ()
+    if rate is None:
+        text = _(
+            "The margin of {table} is not known: value and money at risk are revenue. Set margin_rate in params/churn.yml."
+        )
+    else:
+        text = _(
+            "The margin of {table} is {rate}: value and money at risk are revenue, since there is no profit to lose."
+        )
+    return 1.0, (text.format(table=_(part), rate=language.percent(rate or 0.0)),)
+
+
+def assemble(
+    scored: Table, outlook: Outlook, say: outcomes.Say, said: Sequence[str], params: Params,
+    lost_by_month: Mapping[str, Table], dimensions: Mapping[str, Sequence[str]], *, facts: Mapping[str, object],
+    warnings: Sequence[str], **frames: pd.DataFrame,
+) -> Part:  # fmt: skip
+    """A part from its scored customers (contacts.SCORED and ``said``, without money at risk) and its losses."""
+    at_risk = nw.col("churn_prob") * nw.col("value_amount")
+    scored = scored.with_columns(value_amount=_money(nw.col("value_amount")), at_risk_amount=_money(at_risk))
+    scored = engine.materialise(scored)
+    ranked = contacts.rank_by_risk(scored.filter(~nw.col("is_lapsed")), params.contact_cost_amount, params.success_rate)
+    ranked = engine.materialise(ranked.with_columns(profit_amount=_money(nw.col("profit_amount"))))
+    chosen = contacts.choose(ranked, params.list_at_least)
+    reasons = outcomes.explain(chosen, outlook, say, said)
+    listed = engine.materialise(contacts.advise(chosen, reasons, params.contact_cost_amount))
+    cells = losses.sum_cells(lost_by_month, list(dimensions))
+    return Part(
+        customers=scored.select(*contacts.SCORED.columns),
+        listed=listed,
+        outlook=outlook,
+        months=losses.describe_months({} if facts.get("is_snapshot") else cells),
+        stages=losses.describe_stages(cells, dimensions),
+        top=engine.collect(contacts.list_once([listed]).head(TOP_ROWS), TOP_ROWS),
+        profit=contacts.describe_profit(ranked),
+        facts={**facts, **contacts.sum_up(ranked)},
+        warnings=(*outcomes.warn(outlook), *warnings),
+        **frames,
+    )
+
+
+def _money(amount: nw.Expr) -> nw.Expr:
+    """Rounded to cents and exact from then on: sums do not depend on the order of rows."""
+    return amount.round(2).cast(nw.Decimal(18, 2))
+
+
+def assumptions(result: Result, params: Params, currency: str) -> pd.DataFrame:
+    """ASSUMPTIONS: what the list and the profit rest on, and who reads the report should set."""
+    margin = _("as known from costs, else 100%") if params.margin_rate is None else language.percent(params.margin_rate)
+    lapse = _("{n} days of silence").format(n=params.lapse_days)
+    if params.lapse_rule == "gap":
+        lapse = _("{n} times the customer's own gap between orders, and {lapse} after one order").format(
+            n=language.plain(params.lapse_gap_multiple), lapse=lapse
+        )
+    of_orders = [(_("lapsed after (lapse_rule, lapse_days)"), lapse)] if result.orders.customers is not None else []
+    ahead = [(_("the forecast looks ahead (horizon_days)"), _("{n} days").format(n=params.horizon_days))]
+    pairs = [
+        *of_orders,
+        *(ahead if of_orders or not result.contracts.facts["is_snapshot"] else []),
+        (_("a customer's value (value_months)"), _("{n} months").format(n=params.value_months)),
+        (_("margin (margin_rate)"), margin),
+        (
+            _("cost of a contact (contact_cost_amount)"),
+            language.amount(params.contact_cost_amount, currency) + f" {currency}",
+        ),
+        (_("of those who would leave, a contact keeps (success_rate)"), language.percent(params.success_rate)),
+        (_("the forecast that scores (classifier)"), _(outcomes.KIND_NAMES[params.classifier])),
+    ]
+    return ASSUMPTIONS.frame(pd.DataFrame(pairs, columns=list(ASSUMPTIONS.columns)))
+
+
+def key_figures(result: Result) -> list[KeyFigure]:
+    """For the first screen: lost in the month (without dates: to date), the share, the money, and the money at risk."""
+    names = (
+        (result.orders, (_("customers lapsed"), _("share lapsed"), _("amount of a year lost"), _("money at risk"))),
+        (result.contracts, (_("contract customers lost"), _("share lost"), _("contract amount of a year lost"),
+                            _("contract money at risk"))),
+    )  # fmt: skip
+    figures = []
+    for part, (n_lost, rate, amount, at_risk) in names:
+        if part.customers is None:
+            continue
+        now, before, last_year = _last_months(part)
+        for name, column, unit in (
+            (n_lost, "n_lost", "count"),
+            (rate, "loss_rate", "share"),
+            (amount, "lost_amount", "money"),
+        ):
+            if column in now:
+                figure = KeyFigure(
+                    name=name,
+                    value=now[column],
+                    unit=unit,
+                    previous=before.get(column),
+                    last_year=last_year.get(column),
+                )
+                figures.append(figure)
+        figures.append(KeyFigure(name=at_risk, value=part.facts["at_risk_amount"], unit="money"))
+    return figures
+
+
+def _last_months(part: Part) -> list[Mapping[str, object]]:
+    """The rows of MONTHS of the month, the one before and the one a year before, {} where there is none; without dates the sums of
+    STAGES."""
+    if part.facts.get("is_snapshot"):
+        sums = {name: part.stages[name].sum() for name in ("n_at_risk", "n_lost", "lost_amount")}
+        return [{**sums, "loss_rate": losses.loss_rate(part.stages)}, {}, {}]
+    rows = part.months.to_dict("records")
+    return [rows[-back] if len(rows) >= back else {} for back in (1, 2, 13)]
+
+
+def findings(result: Result, run: Run, params: Params, currency: str) -> list[str]:
+    """What the numbers say, most important first: five sentences at most."""
+    orders, contracts = (
+        tell(part, run, params, currency) if part.customers is not None else []
+        for part, tell in ((result.orders, tell_orders), (result.contracts, tell_contracts))
+    )
+    return orders[:3] + contracts[:2] if orders and contracts else (orders or contracts)[:5]
+
+
+def tell_orders(part: Part, run: Run, params: Params, currency: str) -> list[str]:
+    told, facts = [], part.facts
+    if len(part.months):
+        now = part.months.iloc[-1]
+        told.append(
+            _("In {month}, {n} customers lapsed, {rate} of the {at_risk} who were active at its start; they stood for {amount}"
+              " in their last 12 months. Lapsed to date: {all}.").format(
+                month=language.month(run.month), n=language.integer(now["n_lost"]), rate=language.percent(now["loss_rate"]),
+                at_risk=language.integer(now["n_at_risk"]), amount=language.short_money(now["lost_amount"], currency),
+                all=language.integer(facts["n_lost_to_date"]))
+        )  # fmt: skip
+    told.append(
+        _("More likely than not to place no order in the next {days} days: {likely} of {n} active customers.").format(
+            n=language.integer(facts["n_customers"]), likely=language.integer(facts["n_likely"]), days=params.horizon_days)
+    )  # fmt: skip
+    return [*told, _tell_contacts(part, params, currency), *_tell_stages(part, "stage"), _tell_forecast(part)]
+
+
+def tell_contracts(part: Part, run: Run, params: Params, currency: str) -> list[str]:
+    now = _last_months(part)[0]
+    text = _("{n} of {at_risk} contract customers have left to date, {rate}; they stood for {amount} a year.")
+    if not part.facts["is_snapshot"]:
+        text = _("In {month}, {n} of {at_risk} contract customers left, {rate}; they stood for {amount} a year.")
+    lost = text.format(
+        month=language.month(run.month), n=language.integer(now["n_lost"]), at_risk=language.integer(now["n_at_risk"]),
+        rate=language.percent(now["loss_rate"]), amount=language.short_money(now["lost_amount"], currency),
+    )  # fmt: skip
+    why = _tell_reasons(part.reasons) + _tell_groups(part) + _tell_stages(part, "tenure")
+    return [lost, *why[:2], _tell_contacts(part, params, currency), _tell_forecast(part)]
+
+
+def _tell_reasons(reasons: pd.DataFrame) -> list[str]:
+    """The reason of most customers, and that of most money where it is another."""
+    recorded = reasons[reasons["end_reason"] != _("not recorded")]
+    if recorded.empty:
+        return []
+    common, dear = recorded.iloc[0], recorded.sort_values("amount_rank", kind="stable").iloc[0]
+    text = _("The commonest recorded reason is “{reason}” ({share} of those who left)")
+    told = text.format(reason=common["end_reason"], share=language.percent(common["customer_share"]))
+    if common["end_reason"] != dear["end_reason"]:
+        text = _("; most money left for “{reason}” ({share} of it)")
+        told += text.format(reason=dear["end_reason"], share=language.percent(dear["amount_share"]))
+    return [told + "."]
+
+
+def _tell_stages(part: Part, dimension: str) -> list[str]:
+    """The stage at which most are lost; where there are dates, also the one at which fewest are."""
+    frame = part.stages[part.stages["dimension"] == losses.DIMENSIONS[dimension]]
+    ordered = frame[frame["n_at_risk"] >= endings.MIN_AT_RISK].sort_values("loss_rate", ascending=False, kind="stable")
+    if len(ordered) < 2 or not frame["n_lost"].sum():
+        return []
+    most, least = ordered.iloc[0], ordered.iloc[-1]
+    if part.facts.get("is_snapshot"):
+        text = _("Of those who left, {share} ({n}) did so at the stage “{most}”.")
+        share = language.percent(most["n_lost"] / frame["n_lost"].sum())
+        return [text.format(share=share, n=language.integer(most["n_lost"]), most=_(most["group"]))]
+    return [
+        _("The loss is highest at the stage “{most}” ({rate} of {n}) and lowest at “{least}” ({low} of {n_least}).").format(
+            most=_(most["group"]), rate=language.percent(most["loss_rate"]), n=language.integer(most["n_at_risk"]),
+            least=_(least["group"]), low=language.percent(least["loss_rate"]), n_least=language.integer(least["n_at_risk"]))
+    ]  # fmt: skip
+
+
+def _tell_groups(part: Part) -> list[str]:
+    """How far the curves of retention lie apart after a year."""
+    if part.retention_by["group"].nunique() < 2:
+        return []
+    first_year = part.retention_by[part.retention_by["tenure_months"] <= 12]
+    shares = first_year.groupby("group")["retained_share"].last().sort_values()
+    return [
+        _("After a year {low} of the customers with {name} “{worst}” are still there, and {high} of those with “{best}”.").format(
+            low=language.percent(shares.iloc[0], 0), name=drivers.label(part.facts["group"]), worst=shares.index[0],
+            high=language.percent(shares.iloc[-1], 0), best=shares.index[-1])
+    ]  # fmt: skip
+
+
+def _tell_contacts(part: Part, params: Params, currency: str) -> str:
+    """The money at risk, and what contacting brings."""
+    facts = part.facts
+    if facts["n_pays"]:
+        text = _("Money at risk with {n} customers: {at_risk} of {value} a year. Contacting pays with {pays} of them and should"
+                 " bring {profit}, if a contact costs {cost} and keeps {rate} of those who would leave.")  # fmt: skip
+    else:
+        text = _("Money at risk with {n} customers: {at_risk} of {value} a year. If a contact costs {cost} and keeps {rate} of"
+                 " those who would leave, contacting pays with nobody.")  # fmt: skip
+    return text.format(
+        n=language.integer(facts["n_customers"]), at_risk=language.short_money(facts["at_risk_amount"], currency),
+        value=language.short_money(facts["value_amount"], currency), pays=language.integer(facts["n_pays"]),
+        profit=language.short_money(facts["profit_amount"], currency), rate=language.percent(params.success_rate, 0),
+        cost=f"{language.plain(params.contact_cost_amount)} {currency}",
+    )  # fmt: skip
+
+
+def _tell_forecast(part: Part) -> str:
+    """How good the forecast is, of those on whom the list rests."""
+    scores = part.outlook.scores
+    names = [one for one in scores["forecast"].unique() if one == ACTIVE_ONLY] or [scores["forecast"].iloc[0]]
+    own = scores[scores["forecast"] == names[0]].set_index("measure")["value"]
+    text = _("How good the forecast is: of the tenth it ranked highest {lift} times as many were lost as of all{who}; of a customer"
+             " who was lost and one who stayed it ranked the right one higher in {auc} of cases.")  # fmt: skip
+    who = _(" who had not lapsed yet") if names[0] == ACTIVE_ONLY else ""
+    return text.format(lift=language.decimal(own["lift"]), auc=language.percent(own["auc"], 0), who=who)
+
+
+def caption_group(part: Part) -> str:
+    return _("Share of customers still there, by {attribute}").format(
+        attribute=drivers.label(part.facts.get("group") or "")
+    )
+
+
+# Charts.
+
+
+def plot_months(months: pd.DataFrame, value: str, show: charts.Show, ylabel: str, ax: Axes | None = None) -> Axes:
+    """A number by month."""
+    return charts.columns(months, "month", value, show, ylabel=ylabel, ax=ax)
+
+
+def plot_stages(stages: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The share lost by group."""
+    shown = stages[stages["n_at_risk"] > 0]
+    shown = shown.assign(group=[_(one) for one in shown["group"]])
+    return charts.bars(shown, "group", "loss_rate", language.percent, xlabel=_("share lost"), ax=ax)
+
+
+def plot_drivers(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What the forecast lives on."""
+    shown = frame[frame["auc_loss"] > 0].head(10)
+    shown = shown.assign(driver=[_(one) for one in shown["driver"]])
+    show = partial(language.decimal, digits=3)
+    return charts.bars(shown, "driver", "auc_loss", show, xlabel=_("AUC lost without it"), ax=ax)
+
+
+def plot_profit(part: Part, ax: Axes | None = None) -> Axes:
+    """Expected profit by number of customers contacted, with the best number."""
+    notes = []
+    if part.facts.get("n_pays"):
+        n, amount = part.facts["n_pays"], part.facts["profit_amount"]
+        notes = [(n, float(amount), language.integer(n))]
+    return charts.curve(
+        part.profit, "n_contacted", "profit_amount", language.short_number, xlabel=_("customers contacted"),
+        ylabel=_("expected profit"), name=_("expected profit"), notes=notes, ax=ax,
+    )  # fmt: skip
+
+
+def plot_calibration(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """What was forecast and what happened, by tenth of the customers."""
+    return charts.points(
+        calibration, "forecast_prob", "lost_rate", ("lost_rate_low", "lost_rate_high"), partial(language.percent, digits=0),
+        xlabel=_("forecast"), ylabel=_("share that was lost"), diagonal=_("as forecast"), ax=ax,
+    )  # fmt: skip
+
+
+def plot_retention(retention: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Who is still there after how many months."""
+    axes = charts.lines(
+        retention, "group", "tenure_months", "retained_share", language.integer, partial(language.percent, digits=0),
+        xlabel=_("months since the first contract began"), ylabel=_("share still there"),
+        band=("retained_low", "retained_high"), is_step=True, ax=ax,
+    )  # fmt: skip
+    axes.set_ylim(0, 1.02)
+    return axes
+
+
+def plot_reasons(reasons: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Recorded reasons, in customers and in money."""
+    names = {"customer_share": _("share of customers"), "amount_share": _("share of the amount")}
+    return charts.paired_bars(reasons.head(10), "end_reason", names, language.percent, xlabel=_("share"), ax=ax)
