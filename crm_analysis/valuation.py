@@ -90,7 +90,8 @@ def value_customers(purchases: Table, base: Table, model: BuyingModel, value: Va
         "orders_low": "BIGINT",
         "orders_high": "BIGINT",
     }
-    triples = purchases.select(*TRIPLE).unique()
+    # In this order a batch has few numbers of orders and times observed, on which alone it depends what a living customer orders.
+    triples = purchases.select(*TRIPLE).unique().sort("n_repeat_days", "observed_days")
     scored = engine.map_batches(triples, lambda frame: forecast(model, frame, horizon)[list(types)], types)
     customers = purchases.join(scored, on=list(TRIPLE), how="inner").join(
         base.select("customer_id", "first_ordered_day", "days_since_last_order", "n_orders", "net_amount"),
