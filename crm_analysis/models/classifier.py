@@ -216,6 +216,8 @@ def judge(y: np.ndarray, forecasts: Mapping[str, np.ndarray], seed: int) -> pd.D
             best, best_spread = first.setdefault(measure, (value, spread))
             # No measure goes below zero.
             low, high = np.maximum(value - np.quantile(spread, [0.975, 0.025]), 0)
+            # Chance alone raises the calibration error: what is left without it can lie below the value.
+            low, high = min(low, value), max(high, value)
             lead_low, lead_high = best - value - np.quantile(best_spread - spread, [0.975, 0.025])
             told.append((forecast, measure, value, low, high, best - value, lead_low, lead_high))
     columns = ["forecast", "measure", "value", "low", "high", "lead", "lead_low", "lead_high"]

@@ -11,6 +11,7 @@ from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.language import _
 
+FORMATS = {"text": "@", "amount": "#,##0.00", "share": "0.0%", "whole": "#,##0", "fraction": "#,##0.00"}
 WIDTHS = {"action": 60, "reason": 48, "customer_id": 16, "segment": 18}
 
 
@@ -30,13 +31,12 @@ def _write_workbook(frame: pd.DataFrame, path: Path, currency: str) -> None:
         book.set_properties({"created": pd.Timestamp("2000-01-01").to_pydatetime()})
         sheet = book.add_worksheet(_("Actions"))
         bold = book.add_format({"bold": True, "bg_color": "#e8eef3", "bottom": 1, "text_wrap": True, "valign": "top"})
-        money, whole = book.add_format({"num_format": "#,##0.00"}), book.add_format({"num_format": "#,##0"})
-        text = book.add_format({"num_format": "@"})
+        formats = {kind: book.add_format({"num_format": written}) for kind, written in FORMATS.items()}
         for column, name in enumerate(frame.columns):
+            values = [one for one in frame[name] if one is not None and one == one]
             head = f"{name} ({currency})" if name.endswith("amount") else name
             sheet.write_string(0, column, head, bold)
-            is_money, is_text = name.endswith("amount"), any(isinstance(one, str) for one in frame[name])
-            sheet.set_column(column, column, WIDTHS.get(name, 13), money if is_money else text if is_text else whole)
+            sheet.set_column(column, column, WIDTHS.get(name, 13), formats[_kind(name, values)])
             for row, value in enumerate(frame[name], 1):
                 if value is None or value != value:
                     continue
@@ -47,3 +47,14 @@ def _write_workbook(frame: pd.DataFrame, path: Path, currency: str) -> None:
         sheet.freeze_panes(1, 1)
         if len(frame):
             sheet.autofilter(0, 0, len(frame), len(frame.columns) - 1)
+
+
+def _kind(name: str, values: list) -> str:
+    """How a column is written, by its name and what it holds."""
+    if any(isinstance(one, str) for one in values):
+        return "text"
+    if name.endswith("amount"):
+        return "amount"
+    if name.endswith(("_prob", "_share", "_rate")):
+        return "share"
+    return "whole" if all(float(one).is_integer() for one in values) else "fraction"

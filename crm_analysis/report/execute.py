@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from crm_analysis.errors import InputError, Interrupted, MachineError, NotEnoughData, ReportError
+from crm_analysis.errors import InputError, Interrupted, MachineError, NotEnoughData, ParameterError, ReportError
 from crm_analysis.report.page import SUMMARY
 
 CELL_SECONDS = 600
@@ -28,7 +28,7 @@ PARAMETERS_AT = 2
 def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
     """The executed notebook, also written to ``bundle``/notebooks. ``work``: an empty folder for the kernel to run in.
 
-    Raises NotEnoughData and InputError as the notebook does, ReportError where a cell failed, ran too long or the kernel
+    Raises NotEnoughData, InputError and ParameterError as the notebook does, ReportError where a cell failed, ran too long or the kernel
     died, MachineError where the disk is full or there is no kernel.
     """
     name = notebook.stem
@@ -89,7 +89,7 @@ def _told(name: str, error: PapermillExecutionError) -> Exception:
         return MachineError(
             "E-MEM-1", "memory_limit in params/run.yml is too small, or the machine: change it", **where
         )
-    for kind in (NotEnoughData, InputError):
+    for kind in (NotEnoughData, InputError, ParameterError):
         if error.ename == kind.__name__:
             code, _, rest = str(error.evalue).partition(" ")
             return kind(code, rest.partition("fix=")[2], **where)

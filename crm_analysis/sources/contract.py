@@ -93,7 +93,8 @@ class ColumnSource:
             try:
                 # The engine's regular expressions: no look-around, no back reference, and never slow.
                 pc.match_substring_regex(pa.array([""]), self.pattern)
-            except pa.ArrowInvalid as error:
+                re.compile(self.pattern)
+            except (pa.ArrowInvalid, re.error) as error:
                 raise ValueError(f"pattern '{self.pattern}' cannot be used: {error}") from None
 
     @property

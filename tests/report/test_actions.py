@@ -198,3 +198,19 @@ def test_a_column_of_texts_is_formatted_as_text(tmp_path):
     _, book, _ = written(tmp_path, pd.DataFrame({"customer_id": ["1"], "reason": ["1e5"]}))
     (sheet,) = openpyxl.load_workbook(book).worksheets
     assert [cell.number_format for cell in sheet[2]] == ["@", "@"]
+
+
+def test_columns_of_the_workbook_are_written_as_what_they_are(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "customer_id": ["007", "8"], "churn_prob": [0.25, 1.0], "at_risk_amount": [Decimal("1.50"), Decimal("2.00")],
+            "n_orders": [1, 2], "expected_orders_12m": [Decimal("1.50"), Decimal("2.00")], "note": [None, None],
+        }
+    )  # fmt: skip
+    _csv, path, _counts = written(tmp_path, frame)
+    sheet = openpyxl.load_workbook(path).active
+    found = {sheet.cell(1, n).value: sheet.column_dimensions[chr(64 + n)].number_format for n in range(1, 6)}
+    assert found == {
+        "customer_id": "@", "churn_prob": "0.0%", "at_risk_amount (EUR)": "#,##0.00", "n_orders": "#,##0",
+        "expected_orders_12m": "#,##0.00",
+    }  # fmt: skip

@@ -92,6 +92,7 @@ def test_duplicates_are_kept_where_rows_have_no_order_id(contract):
         ("order_id: o", "order_id: {column: o, yes: [Y], no: [N]}", "tables.order_lines.columns.order_id"),
         ("order_id: o", "order_id: {column: o, words: [RED], pattern: x}", "tables.order_lines.columns.order_id"),
         ("order_id: o", "order_id: {column: o, pattern: '(?=x)'}", "tables.order_lines.columns.order_id"),
+        ("order_id: o", "order_id: {column: o, pattern: '\\x{a0}'}", "tables.order_lines.columns.order_id"),
         ("order_id: o", "order_id: {column: o, yes: [Y], no: [Y]}", "tables.order_lines.columns.order_id"),
         ("company: Test", "company: Test\nmoney_decimals: 7", None),
         ("company: Test", "company: Test\nquantity_decimals: 5", None),
