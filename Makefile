@@ -37,8 +37,9 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
 	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
 
-bench: $(READY)  ## measure speed and memory beside pandas and plain SQL, into benchmarks/results
+bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench
+	@$(BIN)/python -m benchmarks.models
 
 lock: $(READY)  ## renew requirements.txt from pyproject.toml (hashes, no addresses)
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

@@ -20,9 +20,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from benchmarks import variants
 
@@ -52,18 +54,27 @@ def measure(job: str, variant: str, root: Path) -> dict:
     function, modules = JOBS[job][variant]
     for name in modules:
         importlib.import_module(name)
-    out = root / "out"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    started, started_cpu = time.perf_counter(), time.process_time()
-    numbers = function(root, out)
-    found = {"wall_seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - started_cpu}
-    found["peak_mb"] = megabytes(resource.getrusage(resource.RUSAGE_SELF))
+    out = empty_folder(root / "out")
+    found, numbers = clock(lambda: function(root, out))
     found["numbers"] = {name: canonical(rows) for name, rows in numbers().items()}
     for file in out.glob("*.csv"):
         with file.open("rb") as lines:
             found["numbers"][file.name] = [[sum(1 for _ in lines)]]
     return found
+
+
+def empty_folder(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    return folder
+
+
+def clock(job: Callable[[], Any]) -> tuple[dict, Any]:
+    """The time that a job takes with the peak memory of this process until then, and what the job gives."""
+    started, started_cpu = time.perf_counter(), time.process_time()
+    given = job()
+    found = {"wall_seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - started_cpu}
+    return found | {"peak_mb": megabytes(resource.getrusage(resource.RUSAGE_SELF))}, given
 
 
 def canonical(rows: Iterable[tuple]) -> list[list]:
@@ -75,12 +86,12 @@ def megabytes(usage: resource.struct_rusage) -> float:
     return usage.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def run_python(arguments: list[str], root: Path) -> tuple[dict, str]:
+def run_python(arguments: list[str], root: Path, python: str | Path = sys.executable) -> tuple[dict, str]:
     """Run Python in ``root``: its time as a whole, the peak memory of its largest process, and its output."""
     with tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
         environment = {**os.environ, "PYTHONPATH": str(REPO)}
-        process = subprocess.Popen([sys.executable, *arguments], cwd=root, env=environment, stdout=output)
+        process = subprocess.Popen([python, *arguments], cwd=root, env=environment, stdout=output)
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - started
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -100,26 +111,40 @@ def run_python(arguments: list[str], root: Path) -> tuple[dict, str]:
 
 def run_job(job: str, root: Path, n_lines: int, repeat: int) -> list[dict]:
     """One row of medians per variant, after the numbers of all were compared."""
-    found: dict[str, list[dict]] = {variant: [] for variant in JOBS[job]}
-    for _ in range(repeat):
-        for variant in JOBS[job]:
-            if (job, variant) == ("ingest", "ours"):
-                shutil.rmtree(root / "warehouse", ignore_errors=True)
-            whole, output = run_python(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root)
-            one = whole | json.loads(output.splitlines()[-1])
-            found[variant].append(one)
-            tell(n_lines, job, variant, one)
+
+    def run(variant: str) -> dict:
+        if (job, variant) == ("ingest", "ours"):
+            shutil.rmtree(root / "warehouse", ignore_errors=True)
+        return ask(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root)
+
+    found = take_turns({variant: partial(run, variant) for variant in JOBS[job]}, repeat, f"{n_lines:,} lines", job)
     compare(job, {variant: ones[-1]["numbers"] for variant, ones in found.items()})
-    medians = {
-        variant: {name: round(statistics.median(one[name] for one in ones), 3) for name in MEASURES}
-        for variant, ones in found.items()
-    }
-    return [{"lines": n_lines, "job": job, "variant": variant, **one} for variant, one in medians.items()]
+    return [{"lines": n_lines, "job": job, "variant": variant, **medians(ones)} for variant, ones in found.items()]
 
 
-def tell(n_lines: int, job: str, variant: str, one: dict) -> None:
+def ask(arguments: list[str], root: Path, python: str | Path = sys.executable) -> dict:
+    """What Python, run in ``root``, tells in its last line, with the time of the process."""
+    whole, output = run_python(arguments, root, python)
+    return whole | json.loads(output.splitlines()[-1])
+
+
+def take_turns(runs: dict[str, Callable[[], dict]], repeat: int, size: str, job: str) -> dict[str, list[dict]]:
+    """What each variant's run finds, ``repeat`` times."""
+    found: dict[str, list[dict]] = {variant: [] for variant in runs}
+    for _ in range(repeat):
+        for variant, run in runs.items():
+            found[variant].append(run())
+            tell(size, job, variant, found[variant][-1])
+    return found
+
+
+def medians(ones: list[dict]) -> dict[str, float]:
+    return {name: round(statistics.median(one[name] for one in ones), 3) for name in MEASURES}
+
+
+def tell(size: str, job: str, variant: str, one: dict) -> None:
     times = f"{one['wall_seconds']:8.2f} s {one['cpu_seconds']:8.2f} CPU s {one['peak_mb']:7.0f} MB"
-    print(f"{n_lines:>12,} lines  {job:14} {variant:20} {times}", flush=True)
+    print(f"{size:>20}  {job:27} {variant:20} {times}", flush=True)
 
 
 def compare(job: str, numbers: dict[str, dict]) -> None:
@@ -151,29 +176,32 @@ def run_reports(root: Path, n_lines: int) -> list[dict]:
         print(f"reports: left out, exit code {error.returncode}")
         return []
     one["wall_seconds"] = one["process_seconds"]
-    tell(n_lines, "reports", "ours", one)
+    tell(f"{n_lines:,} lines", "reports", "ours", one)
     return [{"lines": n_lines, "job": "reports", "variant": "ours"} | {name: round(one[name], 3) for name in MEASURES}]
 
 
-def write_results(rows: list[dict], repeat: str) -> None:
-    """results.csv, in long form, and results.md, whose main numbers are ratios."""
+def write_results(name: str, rows: list[dict], notes: Sequence[str], more: Mapping[str, tuple[str, str]]) -> None:
+    """``name``.csv with the rows, whose first column is the size, and ``name``.md, whose main numbers are ratios; ``more``: heading
+    → column that stands there without a ratio, and its format."""
     RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "results.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, ["lines", "job", "variant", *MEASURES], lineterminator="\n")
+    with (RESULTS / f"{name}.csv").open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    ours = {(row["lines"], row["job"]): row for row in rows if row["variant"] == "ours"}
+    size = next(iter(rows[0]))
+    ours = {(row[size], row["job"]): row for row in rows if row["variant"] == "ours"}
     table = [
-        ["lines", "job", "variant", "time", "CPU", "memory", "seconds", "CPU s", "MB"],
-        ["--:", *["---"] * 2, *["--:"] * 6],
+        [size, "job", "variant", "time", "CPU", "memory", "seconds", "CPU s", "MB", *more],
+        ["--:", *["---"] * 2, *["--:"] * (6 + len(more))],
     ]
     for row in rows:
-        own = ours[row["lines"], row["job"]]
+        own = ours[row[size], row["job"]]
         names = ("wall_seconds", "cpu_seconds", "peak_mb")
         ratios = ["" if row is own else f"**{own[name] / row[name]:.2f}**" for name in names]
         absolute = [f"{row['wall_seconds']:.2f}", f"{row['cpu_seconds']:.2f}", f"{row['peak_mb']:.0f}"]
-        table.append([f"{row['lines']:,}", row["job"], row["variant"], *ratios, *absolute])
-    libraries = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "narwhals", "numpy", "pandas", "pyarrow"))
+        others = ["" if row[one] is None else format(row[one], written) for one, written in more.values()]
+        table.append([f"{row[size]:,}", row["job"], row["variant"], *ratios, *absolute, *others])
+    libraries = ", ".join(f"{one} {version(one)}" for one in ("duckdb", "narwhals", "numpy", "pandas", "pyarrow"))
     text = [
         "# Ours beside others",
         "",
@@ -181,10 +209,10 @@ def write_results(rows: list[dict], repeat: str) -> None:
         "",
         *[f"| {' | '.join(cells)} |" for cells in table],
         "",
-        f"`python -m benchmarks.bench {' '.join(sys.argv[1:])}`, {repeat}; {os.cpu_count()} cores,",
-        f"Python {platform.python_version()}, {libraries}.",
+        *notes,
+        f"{os.cpu_count()} cores, Python {platform.python_version()}, {libraries}.",
     ]
-    (RESULTS / "results.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text("\n".join(text) + "\n", encoding="utf-8")
 
 
 def main() -> None:
@@ -207,7 +235,8 @@ def main() -> None:
             for job in JOBS:
                 rows += run_job(job, Path(folder), n_lines, repeats[-1])
             rows += run_reports(Path(folder), n_lines)
-    write_results(rows, f"medians of {' and '.join(map(str, repeats))}")
+    medians_of = f"medians of {' and '.join(map(str, repeats))}"
+    write_results("results", rows, [f"`python -m benchmarks.bench {' '.join(sys.argv[1:])}`, {medians_of};"], {})
 
 
 if __name__ == "__main__":

@@ -122,9 +122,7 @@ def _order_amount(value: Value) -> nw.Expr:
 
 def as_triples(frame: pd.DataFrame, unit_days: int) -> Triples:
     """Distinct triples with their n_customers → what a model is fitted on."""
-    weights = frame.groupby(list(TRIPLE), as_index=False)["n_customers"].sum()
-    x, span, observed = (weights[one].to_numpy(float) for one in TRIPLE)
-    return Triples(x, span / unit_days, observed / unit_days, weights["n_customers"].to_numpy(float))
+    return Triples(*rows_of(frame, unit_days), frame["n_customers"].to_numpy(float))
 
 
 def rows_of(frame: pd.DataFrame, unit_days: int) -> list[np.ndarray]:

@@ -49,6 +49,13 @@ LIST = Shape(
         "part": Column("text", "told by"),
     },
 )
+TOP = Shape(
+    "one row per customer, the first of the list",
+    {
+        name: LIST.columns[name]
+        for name in ("customer_id", "segment", "reason", "churn_prob", "value_amount", "at_risk_amount")
+    },
+)
 PROFIT = Shape(
     "one row per number of customers contacted, those with most money at risk first",
     {

@@ -67,8 +67,16 @@ def summarise_days(days: Table, day: int) -> Table:
     return _times(_known(days, day).agg(*_counts()).filter(nw.col("n_orders") > 0), day)
 
 
-def describe_buying(days: Table, day: int) -> Table:
-    """BUYING on ``day``."""
+def mean_order(days: Table, day: int) -> float:
+    """The company's net amount per order before ``day``; 1 where there is none."""
+    known = days.filter(nw.col("ordered_day") < day)
+    sums = known.select(*[nw.col(one).sum().cast(nw.Float64) for one in ("net_amount", "n_orders")])
+    amount, n = engine.collect(sums, 1).iloc[0]
+    return float(amount / n) if n > 0 and amount > 0 else 1.0
+
+
+def describe_buying(days: Table, day: int, unit: float) -> Table:
+    """BUYING on ``day``. ``unit``: the company's mean order, in which the same buying looks the same in every currency."""
     at, net = nw.col("ordered_day"), nw.col("net_amount")
     windows = {f"{n}d": at >= day - n for n in WINDOWS_DAYS}
     windows["180d_before"] = (at >= day - 2 * HALF_YEAR_DAYS) & (at < day - HALF_YEAR_DAYS)
@@ -79,9 +87,6 @@ def describe_buying(days: Table, day: int) -> Table:
         *[nw.col(f"{kind}_amount").sum().cast(nw.Float64) for kind in ("gross", "returned", "net")],
     )
     known = sums.filter(nw.col("n_orders") > 0)
-    # In units of the company's mean order the same buying looks the same in every currency.
-    known = known.with_columns(_mean_order=nw.col("net_amount").sum() / nw.col("n_orders").sum())
-    unit = nw.when(nw.col("_mean_order") > 0).then("_mean_order").otherwise(1.0)
     return (
         _times(known, day)
         .with_columns(

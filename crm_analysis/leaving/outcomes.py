@@ -44,21 +44,19 @@ LEAST_LOSS = 0.002
 
 _MEASURES = {
     "auc": "AUC (0.5 guessed, 1 perfect)",
+    "lift": "lift in the top tenth",
     "average_precision": "average precision (1 perfect)",
     "brier": "Brier score (0 perfect)",
     "calibration_error": "calibration error (0 perfect)",
-    "lift": "lift in the top tenth",
 }
 SCORECARD = Shape(
     "one row per forecast; in brackets the 95% interval",
     {
         "forecast": Column("text", "forecast"),
         "n_customers": Column("integer", "customers judged"),
-        **{f"{one}_text": Column("text", meaning) for one, meaning in _MEASURES.items()},
-        **{f"{one}{end}": Column("fraction", f"{meaning}{words}") for one, meaning in _MEASURES.items()
-           for end, words in {"": "", "_low": ", lower bound", "_high": ", upper bound"}.items()},
+        **{one: Column("text", meaning) for one, meaning in _MEASURES.items()},
     },
-)  # fmt: skip
+)
 CALIBRATION = Shape(
     "one row per tenth of the customers judged, by forecast",
     {
@@ -134,7 +132,7 @@ class Outlook:
 
 # What there is where nothing is forecast.
 NO_OUTLOOK = Outlook(
-    learning=None, model=None, usual={}, aucs={}, refused=(), rivals=(), scores=pd.DataFrame(),
+    learning=None, model=None, usual={}, aucs={}, refused=(), rivals=(), scores=pd.DataFrame(columns=["forecast", "measure", "value"]),
     **{name: pd.DataFrame(columns=list(shape.columns)) for name, shape in
        {"scorecard": SCORECARD, "calibration": CALIBRATION, "drivers": DRIVERS, "classes": CLASSES}.items()},
 )  # fmt: skip
@@ -337,10 +335,9 @@ def describe_scores(scores: pd.DataFrame) -> pd.DataFrame:
     for (name, n), part in scores[~is_void].groupby(["forecast", "n_customers"], sort=False):
         row = {"forecast": name, "n_customers": n}
         for one in part.itertuples():
-            row |= {one.measure: one.value, f"{one.measure}_low": one.low, f"{one.measure}_high": one.high}
             digits = 1 if one.measure == "lift" else 3
             value, low, high = (language.decimal(number, digits) for number in (one.value, one.low, one.high))
-            row[f"{one.measure}_text"] = f"{value} ({low}–{high})"
+            row[one.measure] = f"{value} ({low}–{high})"
         told.append(row)
     return SCORECARD.frame(pd.DataFrame(told, columns=list(SCORECARD.columns)))
 

@@ -61,17 +61,9 @@ ALIVE_DAYS = 30
 ACTIVE_ONLY = "… of customers not lapsed then"
 DAYS_ALONE, TENURE_ALONE = "days since the last order alone", "months as a customer alone"
 
-# The columns of outcomes.SCORECARD that are shown.
-SCORES = (
-    "forecast",
-    "n_customers",
-    "auc_text",
-    "lift_text",
-    "average_precision_text",
-    "brier_text",
-    "calibration_error_text",
-)
-
+# The shapes of the report's tables.
+MONTHS, STAGES, TOP, REASONS = losses.MONTHS, losses.STAGES, contacts.TOP, endings.REASONS
+CLASSES, SCORECARD = outcomes.CLASSES, outcomes.SCORECARD
 ASSUMPTIONS = Shape(
     "one row per assumption",
     {"assumption": Column("text", "assumption"), "setting": Column("text", "here")},
@@ -147,13 +139,13 @@ class Part:
     customers: Table | None = None
     listed: Table | None = None
     outlook: Outlook = outcomes.NO_OUTLOOK
-    months: pd.DataFrame = _none(losses.MONTHS)
-    stages: pd.DataFrame = _none(losses.STAGES)
-    top: pd.DataFrame = _none(contacts.LIST)
+    months: pd.DataFrame = _none(MONTHS)
+    stages: pd.DataFrame = _none(STAGES)
+    top: pd.DataFrame = _none(TOP)
     profit: pd.DataFrame = _none(contacts.PROFIT)
     retention: pd.DataFrame = _none(endings.RETENTION)
     retention_by: pd.DataFrame = _none(endings.RETENTION)
-    reasons: pd.DataFrame = _none(endings.REASONS)
+    reasons: pd.DataFrame = _none(REASONS)
     facts: Mapping[str, object] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
@@ -204,8 +196,9 @@ def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
     attributes, kinds = read_customers(tables, params)
     features = Features(kinds.numbers, drivers.ORDER_FEATURES, kinds.categories)
 
-    def know(days: Table, day: int) -> Table:
-        known = histories.describe_buying(days, day).filter(nw.col("days_since_last_order") <= params.max_silence_days)
+    def know(some: Table, day: int) -> Table:
+        known = histories.describe_buying(some, day, histories.mean_order(days, day))
+        known = known.filter(nw.col("days_since_last_order") <= params.max_silence_days)
         return known if attributes is None else known.join(attributes, on="customer_id", how="left")
 
     cutoffs = list_cutoffs(first_day, run.as_of, params)
@@ -444,13 +437,9 @@ def find_margin(tables: Tables, run: Run, params: Params, part: str) -> tuple[fl
     if rate is not None and rate > 0:
         return rate, ()
     if rate is None:
-        text = _(
-            "The margin of {table} is not known: value and money at risk are revenue. Set margin_rate in params/churn.yml."
-        )
+        text = _("The margin of {table} is not known: money at risk is revenue (set margin_rate).")
     else:
-        text = _(
-            "The margin of {table} is {rate}: value and money at risk are revenue, since there is no profit to lose."
-        )
+        text = _("The margin of {table} is {rate}: money at risk is revenue, since there is no profit to lose.")
     return 1.0, (text.format(table=_(part), rate=language.percent(rate or 0.0)),)
 
 
@@ -475,7 +464,7 @@ def assemble(
         outlook=outlook,
         months=losses.describe_months({} if facts.get("is_snapshot") else cells),
         stages=losses.describe_stages(cells, dimensions),
-        top=engine.collect(contacts.list_once([listed]).head(TOP_ROWS), TOP_ROWS),
+        top=TOP.frame(engine.collect(contacts.list_once([listed]).head(TOP_ROWS), TOP_ROWS)),
         profit=contacts.describe_profit(ranked),
         facts={**facts, **contacts.sum_up(ranked)},
         warnings=(*outcomes.warn(outlook), *warnings),
@@ -514,31 +503,24 @@ def assumptions(result: Result, params: Params, currency: str) -> pd.DataFrame:
 
 
 def key_figures(result: Result) -> list[KeyFigure]:
-    """For the first screen: lost in the month (without dates: to date), the share, the money, and the money at risk."""
-    names = (
-        (result.orders, (_("customers lapsed"), _("share lapsed"), _("amount of a year lost"), _("money at risk"))),
-        (result.contracts, (_("contract customers lost"), _("share lost"), _("contract amount of a year lost"),
-                            _("contract money at risk"))),
-    )  # fmt: skip
+    """For the first screen: lost in the month (without dates: to date), the share, the money, and the money at risk; where both
+    parts are told, of each the first and the last."""
+    names = {
+        "orders": (_("customers lapsed"), _("share lapsed"), _("amount of a year lost"), _("money at risk")),
+        "contracts": (_("contracts: lost"), _("share lost"), _("amount of a year lost"), _("contracts: at risk")),
+    }
+    told = [(part, names[one]) for one in names if (part := getattr(result, one)).customers is not None]
     figures = []
-    for part, (n_lost, rate, amount, at_risk) in names:
-        if part.customers is None:
-            continue
+    for part, (n_lost, rate, amount, at_risk) in told:
         now, before, last_year = _last_months(part)
-        for name, column, unit in (
-            (n_lost, "n_lost", "count"),
-            (rate, "loss_rate", "share"),
-            (amount, "lost_amount", "money"),
-        ):
-            if column in now:
-                figure = KeyFigure(
-                    name=name,
-                    value=now[column],
-                    unit=unit,
-                    previous=before.get(column),
-                    last_year=last_year.get(column),
-                )
-                figures.append(figure)
+        losses_now = [(n_lost, "n_lost", "count"), (rate, "loss_rate", "share"), (amount, "lost_amount", "money")]
+        figures += [
+            KeyFigure(
+                name=name, value=now[column], unit=unit, previous=before.get(column), last_year=last_year.get(column)
+            )
+            for name, column, unit in losses_now[: 1 if len(told) > 1 else 3]
+            if column in now
+        ]
         figures.append(KeyFigure(name=at_risk, value=part.facts["at_risk_amount"], unit="money"))
     return figures
 
@@ -554,12 +536,12 @@ def _last_months(part: Part) -> list[Mapping[str, object]]:
 
 
 def findings(result: Result, run: Run, params: Params, currency: str) -> list[str]:
-    """What the numbers say, most important first: five sentences at most."""
+    """What the numbers say, most important first: five sentences at most, and two of each part where both are told."""
     orders, contracts = (
         tell(part, run, params, currency) if part.customers is not None else []
         for part, tell in ((result.orders, tell_orders), (result.contracts, tell_contracts))
     )
-    return orders[:3] + contracts[:2] if orders and contracts else (orders or contracts)[:5]
+    return orders[:2] + contracts[:2] if orders and contracts else (orders or contracts)[:5]
 
 
 def tell_orders(part: Part, run: Run, params: Params, currency: str) -> list[str]:
@@ -573,24 +555,26 @@ def tell_orders(part: Part, run: Run, params: Params, currency: str) -> list[str
                 at_risk=language.integer(now["n_at_risk"]), amount=language.short_money(now["lost_amount"], currency),
                 all=language.integer(facts["n_lost_to_date"]))
         )  # fmt: skip
-    told.append(
-        _("More likely than not to place no order in the next {days} days: {likely} of {n} active customers.").format(
-            n=language.integer(facts["n_customers"]), likely=language.integer(facts["n_likely"]), days=params.horizon_days)
-    )  # fmt: skip
-    return [*told, _tell_contacts(part, params, currency), *_tell_stages(part, "stage"), _tell_forecast(part)]
+    text = _("More likely than not to place no order in the next {days} days: {likely} of {n} active customers.")
+    likely = text.format(
+        days=params.horizon_days, likely=language.integer(facts["n_likely"]), n=language.integer(facts["n_customers"])
+    )
+    return [*told, _tell_contacts(part, params, currency), *_tell_stages(part, "stage"), likely, _tell_forecast(part)]
 
 
 def tell_contracts(part: Part, run: Run, params: Params, currency: str) -> list[str]:
-    now = _last_months(part)[0]
+    now, told = _last_months(part)[0], []
     text = _("{n} of {at_risk} contract customers have left to date, {rate}; they stood for {amount} a year.")
     if not part.facts["is_snapshot"]:
         text = _("In {month}, {n} of {at_risk} contract customers left, {rate}; they stood for {amount} a year.")
-    lost = text.format(
-        month=language.month(run.month), n=language.integer(now["n_lost"]), at_risk=language.integer(now["n_at_risk"]),
-        rate=language.percent(now["loss_rate"]), amount=language.short_money(now["lost_amount"], currency),
-    )  # fmt: skip
+    if now:
+        told.append(
+            text.format(
+                month=language.month(run.month), n=language.integer(now["n_lost"]), at_risk=language.integer(now["n_at_risk"]),
+                rate=language.percent(now["loss_rate"]), amount=language.short_money(now["lost_amount"], currency))
+        )  # fmt: skip
     why = _tell_reasons(part.reasons) + _tell_groups(part) + _tell_stages(part, "tenure")
-    return [lost, *why[:2], _tell_contacts(part, params, currency), _tell_forecast(part)]
+    return [*told, *why[:2], _tell_contacts(part, params, currency), _tell_forecast(part)]
 
 
 def _tell_reasons(reasons: pd.DataFrame) -> list[str]:
@@ -599,10 +583,10 @@ def _tell_reasons(reasons: pd.DataFrame) -> list[str]:
     if recorded.empty:
         return []
     common, dear = recorded.iloc[0], recorded.sort_values("amount_rank", kind="stable").iloc[0]
-    text = _("The commonest recorded reason is “{reason}” ({share} of those who left)")
+    text = _("The commonest recorded reason: “{reason}” ({share} of those who left)")
     told = text.format(reason=common["end_reason"], share=language.percent(common["customer_share"]))
     if common["end_reason"] != dear["end_reason"]:
-        text = _("; most money left for “{reason}” ({share} of it)")
+        text = _("; most money: “{reason}” ({share} of it)")
         told += text.format(reason=dear["end_reason"], share=language.percent(dear["amount_share"]))
     return [told + "."]
 
@@ -689,7 +673,7 @@ def plot_stages(stages: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_drivers(frame: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """What the forecast lives on."""
-    shown = frame[frame["auc_loss"] > 0].head(10)
+    shown = frame[(frame["auc_loss"] > outcomes.LEAST_LOSS) | (frame.index == 0)].head(10)
     shown = shown.assign(driver=[_(one) for one in shown["driver"]])
     show = partial(language.decimal, digits=3)
     return charts.bars(shown, "driver", "auc_loss", show, xlabel=_("AUC lost without it"), ax=ax)
@@ -705,6 +689,14 @@ def plot_profit(part: Part, ax: Axes | None = None) -> Axes:
         part.profit, "n_contacted", "profit_amount", language.short_number, xlabel=_("customers contacted"),
         ylabel=_("expected profit"), name=_("expected profit"), notes=notes, ax=ax,
     )  # fmt: skip
+
+
+def plot_scores(scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The AUC of the forecast and of those it is compared with."""
+    shown = scores[scores["measure"] == "auc"]
+    shown = shown.assign(forecast=[_(one) for one in shown["forecast"]])
+    show = partial(language.decimal, digits=3)
+    return charts.bars(shown, "forecast", "value", show, xlabel=_("AUC (0.5 guessed, 1 perfect)"), ax=ax)
 
 
 def plot_calibration(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:

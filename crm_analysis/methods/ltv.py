@@ -34,6 +34,7 @@ from matplotlib.axes import Axes
 from crm_analysis import charts, engine, language
 from crm_analysis.cohorts import cohort_of, cumulate_amounts, list_cohorts
 from crm_analysis.customers import (
+    TRIPLE,
     count_triples,
     hold_out,
     known_orders,
@@ -366,7 +367,8 @@ def advise(ranked: Table, params: Params) -> Table:
 
 def fit_models(past: pd.DataFrame, params: Params) -> dict[str, Fit]:
     """By its name, each model that may be chosen, fitted on what was known before the holdout."""
-    triples = as_triples(past, params.unit_days)
+    known = past.groupby(list(TRIPLE), as_index=False)["n_customers"].sum()
+    triples = as_triples(known, params.unit_days)
     fits = [one.fit(triples) for one in MODELS.values()]
     return {fit.model.name: fit for fit in fits}
 

@@ -215,6 +215,8 @@ def shown_number(name: str, column: Column, text: str) -> str:
         if name.endswith(("_share", "_rate", "_prob")):
             return f"{rounded(100 * Decimal(text), '0.1')}%"
         return rounded(Decimal(text), "0.01").rstrip("0").rstrip(".")
+    if column.type == "estimate":
+        return rounded(Decimal(text), "0.001")
     if column.type == "flag":
         return {"True": "yes", "False": "no"}[text]
     return " ".join(text.split())

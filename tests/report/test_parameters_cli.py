@@ -67,7 +67,9 @@ def test_an_unknown_name_is_told_with_the_nearest_one(refused, override, line):
 
 def test_a_name_that_resembles_none_is_told_with_all_there_are(refused):
     line = refused(2, "E-PAR-1 file=params/sources/zzz.yml ", "SOURCE=zzz")
-    assert "known: cdnow, cdnow_sample, online_retail, sample, superstore" in line
+    assert (
+        "known: cdnow, cdnow_sample, completejourney, online_retail, sample, superstore, telco, telco_workbook" in line
+    )
 
 
 @pytest.mark.parametrize(
