@@ -31,10 +31,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from crm_analysis import charts, engine, language
+from crm_analysis import charts, engine, language, trials
 from crm_analysis.cohorts import cohort_of, cumulate_amounts, list_cohorts
 from crm_analysis.customers import (
-    TRIPLE,
     count_triples,
     hold_out,
     known_orders,
@@ -47,13 +46,11 @@ from crm_analysis.customers import (
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _
-from crm_analysis.models.bgnbd import BGNBD, MBGNBD
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
-from crm_analysis.models.forecasting import judge, log_score, mean_amount_error, total_error
-from crm_analysis.models.paretonbd import ParetoNBD
+from crm_analysis.models.forecasting import mean_amount_error, total_error
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import Column, KeyFigure, Shape, day_number
+from crm_analysis.schema import Column, KeyFigure, Shape
 from crm_analysis.valuation import (
     MAX_TRIPLES,
     Horizon,
@@ -69,30 +66,13 @@ from crm_analysis.valuation import (
 REQUIRES = ("orders",)
 # Where the report stands in the pack.
 PLACE = 40
-MODELS = {"bgnbd": BGNBD, "mbgnbd": MBGNBD, "paretonbd": ParetoNBD}
-PACE, MEAN, NOBODY = "own pace (x/T)", "everybody like the mean", "nobody orders"
 UNIT_DAYS = {"day": 1, "week": 7}
 # Standard deviations on either side of a 90 % interval.
 Z90 = 1.6449
-MOST_REPEATS = 7
 # The row of CONCENTRATION that holds the top 20 %.
 TOP = 20
 
-SCORECARD = Shape(
-    "one row per forecast of the order days in the months held out",
-    {
-        "forecast": Column("text", "forecast"),
-        "is_chosen": Column("flag", "chosen"),
-        "expected_orders": Column("integer", "order days forecast"),
-        "n_orders": Column("integer", "order days that happened"),
-        "error_rate": Column("fraction", "error of the sum"),
-        "log_score": Column("estimate", "mean log probability of what happened"),
-        "mae_orders": Column("estimate", "mean absolute error per customer"),
-        "rmse_orders": Column("estimate", "root mean squared error per customer"),
-        "correlation": Column("estimate", "correlation over customers"),
-        "auc": Column("estimate", "AUC of “orders again”"),
-    },
-)
+SCORECARD = trials.SCORECARD
 PARAMETERS = Shape(
     "one row per parameter of each fit",
     {
@@ -116,24 +96,6 @@ FORECASTS = Shape(
         "value_low_amount": Column("money", "90 % interval from"),
         "value_high_amount": Column("money", "to"),
         "mean_value_amount": Column("money", "value per customer"),
-    },
-)
-REPEATS = Shape(
-    "one row per number of repeat order days before the months held out",
-    {
-        "n_repeat_days": Column("text", "repeat order days before"),
-        "n_customers": Column("integer", "customers"),
-        "mean_expected": Column("estimate", "order days forecast per customer"),
-        "mean_happened": Column("estimate", "order days that happened per customer"),
-    },
-)
-TRACKING = Shape(
-    "one row per month and line: repeat order days of the customers known before the months held out",
-    {
-        "line": Column("text", "happened, or by the model"),
-        "number": Column("integer", "month, counted"),
-        "ordered_month": Column("text", "month"),
-        "n_orders": Column("fraction", "repeat order days"),
     },
 )
 ALIVE = Shape(
@@ -265,14 +227,15 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     base = materialise_customers(known_orders(tables, run.as_of), run.as_of)
     require(base, params.min_customers)
     cut = first_of_month(run.month, 1 - params.holdout_months)
+    holdout_days = (run.as_of - cut).days
     past = engine.collect(hold_out(days, cut, run.as_of), MAX_TRIPLES)
     _require_history(past, params)
-    trials = fit_models(past, params)
-    scorecard = score_forecasts(trials, past, (run.as_of - cut).days, params)
+    fits = trials.fit_models(past, params.unit_days)
+    scorecard = trials.score_forecasts(fits, past, holdout_days, params.unit_days, params.model)
     name = scorecard.loc[scorecard["is_chosen"], "forecast"].iloc[0]
     purchases = engine.materialise(summarise_purchases(days, run.as_of))
     triples = engine.collect(count_triples(purchases), MAX_TRIPLES)
-    fit = type(trials[name].model).fit(as_triples(triples, params.unit_days))
+    fit = type(fits[name].model).fit(as_triples(triples, params.unit_days))
     value = value_orders(tables, purchases, run.as_of, params.margin_months, params.margin_rate)
     customers = engine.materialise(value_customers(purchases, base, fit.model, value, params.horizon))
     ranked = engine.materialise(rank_customers(customers, value_column(params.horizons_months[-1])))
@@ -283,16 +246,16 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         model=name,
         value=value,
         scorecard=scorecard,
-        parameters=list_parameters(trials, fit, value, cut, run.as_of),
+        parameters=list_parameters(fits, fit, value, cut, run.as_of),
         forecasts=describe_forecasts(fit, triples, customers, value, params),
-        repeats=describe_repeats(trials[name].model, past, (run.as_of - cut).days, params),
-        tracking=track(trials[name].model, days, past, cut, run, params),
+        repeats=trials.describe_repeats(fits[name].model, past, holdout_days, params.unit_days),
+        tracking=trials.track(fits[name].model, days, past, cut, run.month, params.unit_days),
         alive=describe_alive(engine.collect(sum_alive(customers, params), 10)),
         cohorts=describe_cohorts(customers, run, params),
         curves=cumulate_amounts(tables, base, run.as_of),
         concentration=describe_concentration(engine.collect(sum_hundredths(ranked, params), 100)),
         key_figures=summarise_states(fit.model, days, triples, customers, run, params),
-        warnings=warn(trials[name], fit, scorecard, value, days, cut, run, params),
+        warnings=warn(fits[name], fit, scorecard, value, days, cut, run, params),
     )
 
 
@@ -365,36 +328,6 @@ def advise(ranked: Table, params: Params) -> Table:
 # Small frame steps.
 
 
-def fit_models(past: pd.DataFrame, params: Params) -> dict[str, Fit]:
-    """By its name, each model that may be chosen, fitted on what was known before the holdout."""
-    known = past.groupby(list(TRIPLE), as_index=False)["n_customers"].sum()
-    triples = as_triples(known, params.unit_days)
-    fits = [one.fit(triples) for one in MODELS.values()]
-    return {fit.model.name: fit for fit in fits}
-
-
-def score_forecasts(trials: dict[str, Fit], past: pd.DataFrame, holdout_days: int, params: Params) -> pd.DataFrame:
-    """SCORECARD: models and naive forecasts against the order days that came; see ``holdout_months``."""
-    rows, n = rows_of(past, params.unit_days), past["n_customers"].to_numpy(float)
-    happened = past["n_later_days"].to_numpy(float)
-    pace = past["n_repeat_days"] / past["observed_days"] * holdout_days
-    everybody = (past["n_repeat_days"] @ n) / (past["observed_days"] @ n) * holdout_days
-    forecasts = {
-        **{name: fit.model.expected_orders(*rows, holdout_days / params.unit_days) for name, fit in trials.items()},
-        PACE: pace.to_numpy(float),
-        MEAN: np.full(len(past), everybody),
-        NOBODY: np.zeros(len(past)),
-    }
-    frame = pd.DataFrame([{"forecast": name, **judge(one, happened, n)} for name, one in forecasts.items()])
-    t = holdout_days / params.unit_days
-    # Rounded: where models come to the same, the first of them is taken on every machine.
-    scores = {name: round(log_score(fit.model, rows, t, happened, n), 6) for name, fit in trials.items()}
-    frame["log_score"] = frame["forecast"].map(scores)
-    best = max(scores, key=scores.get)
-    chosen = best if params.model == "best" else MODELS[params.model].name
-    return SCORECARD.frame(frame.assign(is_chosen=frame["forecast"] == chosen))
-
-
 def _require_history(past: pd.DataFrame, params: Params) -> None:
     """Raises NotEnoughData E-MIN-3 where what was known before the holdout is too little to fit a model on."""
     repeats = int(past.loc[past["n_repeat_days"] > 0, "n_customers"].sum())
@@ -409,9 +342,9 @@ def _require_history(past: pd.DataFrame, params: Params) -> None:
         raise NotEnoughData("E-MIN-3", f"{message} {params.min_repeat_customers}", file="orders")
 
 
-def list_parameters(trials: dict[str, Fit], fit: Fit, value: Value, cut: date, as_of: date) -> pd.DataFrame:
+def list_parameters(fits: dict[str, Fit], fit: Fit, value: Value, cut: date, as_of: date) -> pd.DataFrame:
     """PARAMETERS of all fits."""
-    fits = [(cut, one) for one in trials.values()] + [(as_of, one) for one in (fit, value.fit) if one is not None]
+    fits = [(cut, one) for one in fits.values()] + [(as_of, one) for one in (fit, value.fit) if one is not None]
     rows = [
         {
             "model": one.model.name,
@@ -450,49 +383,6 @@ def describe_forecasts(fit: Fit, triples: pd.DataFrame, customers: Table, value:
             }
         )
     return FORECASTS.frame(pd.DataFrame(found))
-
-
-def describe_repeats(model: BuyingModel, past: pd.DataFrame, holdout_days: int, params: Params) -> pd.DataFrame:
-    """REPEATS: forecast and happened by the number of repeat order days before."""
-    expected = model.expected_orders(*rows_of(past, params.unit_days), holdout_days / params.unit_days)
-    n = past["n_customers"]
-    sums = pd.DataFrame(
-        {
-            "number": past["n_repeat_days"].clip(upper=MOST_REPEATS),
-            "n_customers": n,
-            "expected": expected * n,
-            "happened": past["n_later_days"] * n,
-        }
-    ).groupby("number", as_index=False).sum()  # fmt: skip
-    names = [f"{one}+" if one == MOST_REPEATS else str(one) for one in sums["number"]]
-    people = sums["n_customers"]
-    return REPEATS.frame(
-        sums.assign(
-            n_repeat_days=names, mean_expected=sums["expected"] / people, mean_happened=sums["happened"] / people
-        )
-    )
-
-
-def track(model: BuyingModel, days: Table, past: pd.DataFrame, cut: date, run: Run, params: Params) -> pd.DataFrame:
-    """TRACKING: repeat order days by month since the first order of all, as they happened and by the model, which knows
-    nothing after ``cut``."""
-    starts = past.groupby("observed_days")["n_customers"].sum()
-    observed, n = starts.index.to_numpy(float), starts.to_numpy(float)
-    first = date.fromordinal(cut.toordinal() - int(observed.max()))
-    months = [f"{one:%Y-%m}" for one in pd.period_range(f"{first:%Y-%m}", run.month, freq="M")]
-    ends = np.array([day_number(first_of_month(one, 1)) for one in months])
-    since_first = np.clip(observed + (ends - day_number(cut))[:, None], 0, None)
-    expected = np.diff(model.expected_orders_new(since_first / params.unit_days) @ n, prepend=0.0)
-    is_repeat = nw.col("ordered_day") > nw.col("first_ordered_day")
-    known = days.filter(nw.col("first_ordered_day") < day_number(cut), is_repeat)
-    counts = engine.collect(known.group_by("ordered_day").agg(n=nw.len()), 200_000)
-    month = np.searchsorted(ends, counts["ordered_day"], side="right")
-    happened = np.bincount(month, counts["n"], minlength=len(months))
-    shared = {"number": range(len(months)), "ordered_month": months}
-    lines = {_("happened"): happened, model.name: expected}
-    return TRACKING.frame(
-        pd.concat([pd.DataFrame({"line": name, **shared, "n_orders": numbers}) for name, numbers in lines.items()])
-    )
 
 
 def describe_alive(sums: pd.DataFrame) -> pd.DataFrame:
@@ -574,7 +464,7 @@ def warn(
     """Why the forecast may not be trusted, in plain words, the gravest first."""
     told = []
     chosen = scorecard[scorecard["is_chosen"]].iloc[0]
-    naive = scorecard[scorecard["forecast"].isin([PACE, MEAN, NOBODY])].sort_values("rmse_orders").iloc[0]
+    naive = scorecard[scorecard["forecast"].isin(trials.NAIVE)].sort_values("rmse_orders").iloc[0]
     if abs(chosen["error_rate"]) > params.warn_error_rate:
         told.append(
             _("The forecast failed its trial: do not plan with its totals. For the last {months} months it foretold {expected}"
@@ -596,7 +486,7 @@ def warn(
               " much.").format(
                 names=", ".join(missing))
         )  # fmt: skip
-    change = season_rate(days, cut, run, params)
+    change = trials.season_rate(days, cut, params.holdout_months)
     if change is not None and abs(change) > params.warn_season_rate:
         told.append(
             _("The months held out had {change} order days of earlier customers than the months before: a season or a campaign,"
@@ -618,19 +508,6 @@ def warn(
             _("Cost is not known: value is revenue net of returns, not profit. Set margin_rate in params/ltv.yml.")
         )
     return told
-
-
-def season_rate(days: Table, cut: date, run: Run, params: Params) -> float | None:
-    """Order days per customer known at the start of a period, in the holdout against the months just before it, less one."""
-    rates = []
-    for begin in (cut, first_of_month(run.month, 1 - 2 * params.holdout_months)):
-        end = first_of_month(f"{begin:%Y-%m}", params.holdout_months)
-        known = days.filter(nw.col("first_ordered_day") < day_number(begin))
-        inside = (nw.col("ordered_day") >= day_number(begin)) & (nw.col("ordered_day") < day_number(end))
-        sums = known.select(n=inside.cast(nw.Int64).sum(), people=nw.col("customer_id").n_unique())
-        one = engine.collect(sums, 1).iloc[0]
-        rates.append(float(one["n"]) / one["people"] / (end - begin).days if one["people"] and one["n"] else None)
-    return rates[0] / rates[1] - 1 if None not in rates else None
 
 
 def findings(result: Result, currency: str, params: Params) -> list[str]:

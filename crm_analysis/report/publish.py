@@ -28,7 +28,7 @@ MANIFEST = "manifest.json"
 # What every report is made of, whatever its method.
 _SHARED = (
     "errors.py", "language.py", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
-    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "valuation.py", "charts.py", "report",
+    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "valuation.py", "trials.py", "charts.py", "report",
     "methods/quality.py",
 )  # fmt: skip
 _PACKAGES = (

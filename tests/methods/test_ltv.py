@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from crm_analysis import engine, language, warehouse
+from crm_analysis import cohorts, engine, language, trials, warehouse
 from crm_analysis.customers import count_triples, hold_out, list_order_days, summarise_purchases
 from crm_analysis.errors import NotEnoughData, ParameterError
 from crm_analysis.methods import decile, ltv, rfm
@@ -74,8 +74,9 @@ def rows(table) -> pd.DataFrame:
 
 
 def test_frames_have_their_shapes(result):
-    shapes = {name: getattr(ltv, name.upper()) for name in FRAMES if name != "curves"}
-    for name, shape in shapes.items():
+    rooms = {"curves": cohorts, "scorecard": trials, "repeats": trials, "tracking": trials}
+    for name in FRAMES:
+        shape = getattr(rooms.get(name, ltv), name.upper())
         shape.check(getattr(result, name).columns)
         assert len(getattr(result, name))
 
@@ -220,10 +221,10 @@ def test_the_best_model_is_the_one_that_gave_most_to_what_happened(result):
     )
 
 
-@pytest.mark.parametrize("name", list(ltv.MODELS))
+@pytest.mark.parametrize("name", list(trials.MODELS))
 def test_a_model_can_be_named(orders, name):
     chosen = ltv.analyse({"orders": orders}, RUN, ltv.Params(model=name))
-    assert chosen.model == ltv.MODELS[name].name
+    assert chosen.model == trials.MODELS[name].name
     assert chosen.scorecard.loc[chosen.scorecard["is_chosen"], "forecast"].tolist() == [chosen.model]
 
 
@@ -245,15 +246,15 @@ def test_naive_forecasts_by_hand():
             "n_customers": [3, 1],
         }
     )
-    trials = {"BG/NBD": dataclasses.make_dataclass("Fitted", ["model"])(BGNBD(1.0, 50.0, 1.0, 5.0))}
-    frame = ltv.score_forecasts(trials, past, 20, ltv.Params(time_unit="day")).set_index("forecast")
+    fits = {"BG/NBD": dataclasses.make_dataclass("Fitted", ["model"])(BGNBD(1.0, 50.0, 1.0, 5.0))}
+    frame = trials.score_forecasts(fits, past, 20, 1).set_index("forecast")
     assert frame["n_orders"].tolist() == [6, 6, 6, 6]
     # Own pace: nothing for three, 3 / 60 · 20 = 1 for one. Mean: 3 repeats in 360 customer days.
-    assert frame.loc[ltv.PACE, ["expected_orders", "error_rate", "mae_orders"]].tolist() == pytest.approx(
+    assert frame.loc[trials.PACE, ["expected_orders", "error_rate", "mae_orders"]].tolist() == pytest.approx(
         [1, -5 / 6, 1.25]
     )
-    assert frame.loc[ltv.MEAN, "expected_orders"] == pytest.approx(4 * 20 * 3 / 360)
-    assert frame.loc[ltv.NOBODY, "rmse_orders"] == pytest.approx(np.sqrt((3 * 1 + 9) / 4))
+    assert frame.loc[trials.MEAN, "expected_orders"] == pytest.approx(4 * 20 * 3 / 360)
+    assert frame.loc[trials.NOBODY, "rmse_orders"] == pytest.approx(np.sqrt((3 * 1 + 9) / 4))
 
 
 def test_tracking_counts_the_repeat_days_of_those_known_before(orders, result):
@@ -402,16 +403,16 @@ def test_cdnow_from_the_file_to_the_scorecard_of_fader_hardie_lee_2005(cdnow_sam
     past = real(cdnow_sample, connection, date(1998, 7, 1), date(1997, 10, 1))
     # The paper counts to the last day seen, 1997-09-30, and not to the day after.
     past = past.assign(observed_days=past["observed_days"] - 1)
-    trials = ltv.fit_models(past, ANY)
-    assert [round(one, 3) for one in trials["BG/NBD"].params.values()] == [0.243, 4.414, 0.793, 2.426]
-    assert trials["BG/NBD"].log_likelihood == pytest.approx(-9582.429, abs=0.001)
-    card = ltv.score_forecasts(trials, past, 273, ANY).set_index("forecast")
+    fits = trials.fit_models(past, 7)
+    assert [round(one, 3) for one in fits["BG/NBD"].params.values()] == [0.243, 4.414, 0.793, 2.426]
+    assert fits["BG/NBD"].log_likelihood == pytest.approx(-9582.429, abs=0.001)
+    card = trials.score_forecasts(fits, past, 273, 7).set_index("forecast")
     assert card["n_orders"].unique().tolist() == [1882]
     errors = ["mae_orders", "rmse_orders", "correlation", "auc"]
     # The paper's table was made with rounded parameters: .7855 is its .786.
     assert card.loc["BG/NBD", errors].tolist() == pytest.approx([0.786, 1.608, 0.626, 0.773], abs=0.0006)
     assert card.loc["Pareto/NBD", errors].tolist() == pytest.approx([0.755, 1.603, 0.630, 0.779], abs=0.0005)
-    expected = card.loc[["BG/NBD", "Pareto/NBD", ltv.PACE], "expected_orders"].tolist()
+    expected = card.loc[["BG/NBD", "Pareto/NBD", trials.PACE], "expected_orders"].tolist()
     assert [round(one, 1) for one in expected] == [1653.4, 1665.5, 2930.1]
 
 
@@ -421,7 +422,7 @@ def test_online_retail_before_christmas_runs_to_the_boundary_and_forecasts_too_l
     # Counted to the last day seen, 2011-09-09, as the published figure is.
     past = past.assign(observed_days=past["observed_days"] - 1)
     triple = [past[one].to_numpy(float) for one in ("n_repeat_days", "span_days", "observed_days")]
-    for fit in ltv.fit_models(past, ltv.Params(time_unit="day")).values():
+    for fit in trials.fit_models(past, 1).values():
         assert fit.at_boundary
         assert fit.model.expected_orders(*triple, 91) @ past["n_customers"] == pytest.approx(3384, abs=0.5)
 
@@ -467,7 +468,7 @@ def test_the_intervals_of_the_sample_company_hold_nine_of_ten(sample, connection
     past = engine.collect(
         hold_out(list_order_days(tables, date(2026, 11, 1)), date(2025, 11, 1), date(2026, 11, 1)), 1_000_000
     )
-    fit = ltv.fit_models(past, ANY)["BG/NBD"]
+    fit = trials.fit_models(past, 7)["BG/NBD"]
     triple = [past[one].to_numpy(float) for one in ("n_repeat_days", "span_days", "observed_days")]
     triple = [triple[0], triple[1] / 7, triple[2] / 7]
     low, high = (fit.model.order_quantile(q, *triple, 365 / 7) for q in (0.05, 0.95))
