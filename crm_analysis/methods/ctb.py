@@ -18,6 +18,7 @@ independently; ranked by (observed − expected) / √expected. *Next*: an order
 ties by name; P(next | last) = (n + k·p) / (N + k) from orders before the last ``test_months``, p popularity, k
 ``shrinkage_orders``; judged on the first order of each customer since then, so cases are independent, with Wilson's interval.
 *Offer*: P(a line is of it) = product of its attributes' shrunken shares, as if a customer's tastes were independent.
+*Check*: whom a list made before the last ``test_months`` would have named, and what they then spent on the offer.
 
 It cannot tell why something sells, nor want from offer: what was not in the range could not be bought.
 """
@@ -186,6 +187,26 @@ CHECK = Shape(
         "later_share": Column("fraction", "share on what is offered"),
     },
 )
+
+
+def _part(shape: Shape, grain: str, *columns: str) -> Shape:
+    return Shape(grain, {one: shape.columns[one] for one in columns})
+
+
+# What a reader sees of the wider ones.
+SOLD = _part(
+    VALUES, "one row per value of the lead attribute", "value", "n_customers", "n_lines", "amount", "amount_share",
+    "earlier_share", "recent_share", "z",
+)  # fmt: skip
+RISING = _part(
+    VALUES, "one row per value whose share rises by more than chance", "attribute", "value", "amount", "earlier_share",
+    "recent_share", "growth_rate", "z",
+)  # fmt: skip
+PREFERENCES = _part(GROUPS, GROUPS.grain, "attribute", *list(GROUPS.columns)[2:])
+JUDGED = _part(
+    HITS, HITS.grain, "attribute", "guess", "n_cases", "hit_1_rate", "hit_1_low_rate", "hit_1_high_rate", "hit_3_rate",
+    "hit_5_rate",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -882,7 +903,7 @@ def advise(customers: Table, wishes: Table, offer: pd.DataFrame, sales: Sales) -
         nw.col(f"{sales.first}_group").alias("segment"),
         nw.col("place").alias("priority"),
         nw.lit(_("Show first: {what}").format(what=", ".join(offer["value"]))).alias("action"),
-        "reason", "offer_prob", "affinity", "amount",
+        "reason", nw.col("offer_prob", "affinity").round(6), "amount",
     )  # fmt: skip
 
 
@@ -1009,20 +1030,12 @@ def _tell_offer(result: Result) -> str:
     )  # fmt: skip
 
 
-# The columns that a reader sees of VALUES, GROUPS and HITS.
-SHOWN = ("value", "n_customers", "n_lines", "amount", "amount_share", "earlier_share", "recent_share", "z")
-RISING = ("attribute", "value", "amount", "earlier_share", "recent_share", "growth_rate", "z")
-GROUPED = (
-    "attribute", "group", "n_customers", "customer_share", "amount", "amount_share", "mean_own_share", "mean_herfindahl",
-    "n_customers_previous_month", "n_customers_last_year",
-)  # fmt: skip
-JUDGED = ("attribute", "guess", "n_cases", *(f"hit_{k}_rate" for k in HITS_AT), "hit_1_low_rate", "hit_1_high_rate")
 MAX_LISTED = 15
 
 
 def rising_table(result: Result) -> pd.DataFrame:
-    """VALUES of every attribute whose share rises by more than chance, the first of them."""
-    return VALUES.frame(rank_rising(result.values).head(MAX_LISTED))
+    """RISING: of every attribute, the first of them."""
+    return RISING.frame(rank_rising(result.values).head(MAX_LISTED))
 
 
 def combination_table(result: Result) -> pd.DataFrame:
