@@ -3,7 +3,7 @@
 The way of the data, one room after the other; a room imports only rooms to its left::
 
     errors < language < schema < params < engine < sources < cleaning < warehouse < customers < contracts < cohorts
-    < models < leaving < valuation < trials < charts < methods < report
+    < models < leaving < tastes < valuation < trials < charts < methods < report
 
 ``sources``    files as text, exactly as written, with file and line
 ``cleaning``   text to typed tables; one named rule per function; every row has one fate
@@ -13,6 +13,7 @@ The way of the data, one room after the other; a room imports only rooms to its 
 ``cohorts``    customers by the time of their first order
 ``models``     the mathematics, with the papers' symbols
 ``leaving``    who leaves, why, and whom to contact: learned from orders or contracts
+``tastes``     what customers like: learned from the attributes of what they buy
 ``valuation``  purchases to the value of each customer
 ``trials``     forecasts of orders tried on months that they have not seen
 ``methods``    one analytical method each: lazy tables in, small frames out

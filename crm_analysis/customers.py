@@ -18,6 +18,8 @@ from crm_analysis.errors import NotEnoughData
 from crm_analysis.params import first_of_month
 from crm_analysis.schema import CUSTOMERS, day_number
 
+# Below this share of the sales a margin says too little of the rest.
+COSTED_SHARE = 0.8
 ORDER_DAYS = ("n_order_days", "mean_days_between_orders")
 
 
@@ -153,7 +155,8 @@ def require(customers: Table, min_customers: int) -> None:
 
 def margin_rate(tables: Tables, as_of: date, months: int) -> float | None:
     """Profit as a share of the net amount, over the last ``months`` before ``as_of``: from the exported margin of orders where
-    all of it is known, else from unit costs and the quantities of order lines with a cost. None where cost is not known."""
+    all of it is known, else from unit costs and the quantities of order lines with a cost. None where cost is known of less than ``COSTED_SHARE`` of the
+    net amount."""
     since = day_number(first_of_month(f"{as_of:%Y-%m}", -months))
     orders = known_orders(tables, as_of).filter(nw.col("ordered_day") >= since)
     profit, net = nw.col("profit_amount"), nw.col("net_amount")
@@ -169,10 +172,13 @@ def margin_rate(tables: Tables, as_of: date, months: int) -> float | None:
     lines = engine.as_table(tables["order_lines"]).filter(
         nw.col("ordered_day") >= since, nw.col("ordered_day") < day_number(as_of)
     )
-    lines = lines.join(costs, on="product_id", how="inner").filter(~nw.col("unit_cost").is_null())
+    lines = lines.join(costs, on="product_id", how="left")
+    net = nw.col("line_amount").cast(nw.Float64)
     cost = (nw.col("quantity").cast(nw.Float64) * nw.col("unit_cost").cast(nw.Float64)).sum()
-    sums = engine.collect(lines.select(net=nw.col("line_amount").sum().cast(nw.Float64), cost=cost), 1).iloc[0]
-    return 1 - sums["cost"] / sums["net"] if sums["net"] else None
+    costed = nw.when(~nw.col("unit_cost").is_null()).then(net).sum()
+    sums = engine.collect(lines.select(net=net.sum(), costed=costed, cost=cost), 1).iloc[0].fillna(0.0)
+    is_known = sums["costed"] > 0 and sums["costed"] >= COSTED_SHARE * sums["net"]
+    return float(1 - sums["cost"] / sums["costed"]) if is_known else None
 
 
 def _has_costs(tables: Tables) -> bool:

@@ -44,7 +44,8 @@ class Horizon:
 @dataclass(frozen=True)
 class Value:
     """What an order day is worth. ``fit``: Gamma-Gamma, None where amounts do not vary or it has no mean; then every order is
-    worth ``mean_amount``. ``kept_rate``: net over gross; ``margin_rate``: profit over net, None where cost is not known.
+    worth ``mean_amount``. ``kept_rate``: net over gross; ``margin_rate``: profit over net, None where cost is not known; where there
+    is no profit the value is revenue.
     ``correlation``: of number and mean amount of repeat orders."""
 
     fit: Fit | None
@@ -56,7 +57,11 @@ class Value:
     @property
     def factor(self) -> float:
         """From the gross amount to what remains."""
-        return self.kept_rate * (1.0 if self.margin_rate is None else self.margin_rate)
+        return self.kept_rate * (self.margin_rate if self.is_profit else 1.0)
+
+    @property
+    def is_profit(self) -> bool:
+        return self.margin_rate is not None and self.margin_rate > 0
 
 
 def value_column(months: int) -> str:

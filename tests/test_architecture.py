@@ -14,7 +14,7 @@ PACKAGE = PROJECT / "crm_analysis"
 ROOMS = (
     "errors", "language", "schema", "params", "engine", "sources", "cleaning", "warehouse", "customers",
     "contracts", "cohorts",
-    "models", "leaving", "valuation", "trials", "charts", "methods", "report", "__main__",
+    "models", "leaving", "tastes", "valuation", "trials", "charts", "methods", "report", "__main__",
 )  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 METHODS = sorted(path.stem for path in (PACKAGE / "methods").glob("*.py") if path.stem != "__init__")

@@ -347,12 +347,15 @@ def test_margin_from_unit_costs_is_of_lines_with_a_cost(make_orders):
             "product_id": ["p1", "p1", "p2"],
             "ordered_day": [day_number(date(2024, 6, 10))] * 3,
             "quantity": [Decimal(3), Decimal(-1), Decimal(5)],
-            "line_amount": [Decimal("30.00"), Decimal("-10.00"), Decimal("100.00")],
+            "line_amount": [Decimal("30.00"), Decimal("-10.00"), Decimal("5.00")],
         }
     )
     products = pd.DataFrame({"product_id": ["p1", "p2"], "unit_cost": [Decimal("4.00"), None]})
     tables = {"orders": orders, "order_lines": lines, "products": products}
+    # 3 − 1 pieces at 4 of 20: the other 5 of 25 have no cost.
     assert margin_rate(tables, AS_OF, 12) == pytest.approx(0.6)
+    dear = lines.assign(line_amount=[Decimal("30.00"), Decimal("-10.00"), Decimal("5.01")])
+    assert margin_rate(tables | {"order_lines": dear}, AS_OF, 12) is None
     assert margin_rate(tables | {"products": products.drop(columns="unit_cost")}, AS_OF, 12) is None
     assert margin_rate({"orders": orders}, AS_OF, 12) is None
 

@@ -115,8 +115,10 @@ def _read_flags(table: Table, targets: list[Target]) -> Table:
     return table.with_columns(**{target.name: texts[target.name].is_in(target.source.yes) for target in targets})
 
 
-# A word of a script without blanks between words may stand anywhere; any other begins and ends at a border.
-_UNSPACED = r"[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+# A word of a script without blanks between words may stand anywhere; any other begins and ends at a border, be it one of these.
+_UNSPACED = r"[\x{3040}-\x{30ff}\x{3400}-\x{9fff}\x{ac00}-\x{d7af}\x{f900}-\x{faff}]"
+_IS_UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]")
+_BORDER = rf"[^\p{{L}}\p{{N}}]|{_UNSPACED}"
 
 
 def seek(table: Table, sources: dict[str, ColumnSource]) -> Table:
@@ -143,8 +145,8 @@ def _any_word(words: tuple[str, ...]) -> str:
 
 
 def _word(word: str) -> str:
-    before = "" if re.match(_UNSPACED, word) else r"(?:^|[^\p{L}\p{N}])"
-    after = "" if re.search(f"{_UNSPACED}$", word) else r"(?:[^\p{L}\p{N}]|$)"
+    before = "" if _IS_UNSPACED.match(word[0]) else f"(?:^|{_BORDER})"
+    after = "" if _IS_UNSPACED.match(word[-1]) else f"(?:{_BORDER}|$)"
     return before + re.escape(word) + after
 
 

@@ -196,7 +196,7 @@ def learn_over_time(
     require_outcomes(early, _("learn"), file)
     require_outcomes(judged, _("judge"), file)
     rows = pd.concat([rows for _day, rows in days], ignore_index=True)
-    learning, aucs = refuse_leaks(learning, rows)
+    learning, aucs = refuse_leaks(learning, rows, judged)
     models = {kind: _fit(kind, early, learning.features, learning.seed) for kind in learning.kinds}
     forecasts = {KIND_NAMES[kind]: classifier.predict(model, judged) for kind, model in models.items()}
     for name, feature in alone.items():
@@ -223,12 +223,17 @@ def learn_once(rows: pd.DataFrame, learning: Learning, *, alone: Mapping[str, st
     return _judge(learning, aucs, rows, rows, forecasts, {}, model, rows.iloc[held_out])
 
 
-def refuse_leaks(learning: Learning, rows: pd.DataFrame) -> tuple[Learning, dict[str, float]]:
-    """The learning without the attributes that alone tell the outcome too well, and the AUC of each attribute alone."""
+def refuse_leaks(learning: Learning, *samples: pd.DataFrame) -> tuple[Learning, dict[str, float]]:
+    """The learning without the attributes that alone tell the outcome too well in one of the samples, and the highest AUC of
+    each attribute alone."""
     features = learning.features.only(*learning.attributes)
     if not features.names:
         return learning, {}
-    aucs = classifier.single_aucs(rows, _y(rows), rows["customer_id"].to_numpy(), features, learning.seed)
+    found = [
+        classifier.single_aucs(rows, _y(rows), rows["customer_id"].to_numpy(), features, learning.seed)
+        for rows in samples
+    ]
+    aucs = {name: max(one[name] for one in found) for name in found[0]}
     return learning.without([name for name, auc in aucs.items() if auc > learning.max_single_auc]), aucs
 
 

@@ -573,17 +573,19 @@ def tell_contracts(part: Part, run: Run, params: Params, currency: str) -> list[
                 month=language.month(run.month), n=language.integer(now["n_lost"]), at_risk=language.integer(now["n_at_risk"]),
                 rate=language.percent(now["loss_rate"]), amount=language.short_money(now["lost_amount"], currency))
         )  # fmt: skip
-    why = _tell_reasons(part.reasons) + _tell_groups(part) + _tell_stages(part, "tenure")
+    why = _tell_reasons(part) + _tell_groups(part) + _tell_stages(part, "tenure")
     return [*told, *why[:2], _tell_contacts(part, params, currency), _tell_forecast(part)]
 
 
-def _tell_reasons(reasons: pd.DataFrame) -> list[str]:
+def _tell_reasons(part: Part) -> list[str]:
     """The reason of most customers, and that of most money where it is another."""
-    recorded = reasons[reasons["end_reason"] != _("not recorded")]
+    recorded = part.reasons[part.reasons["end_reason"] != _("not recorded")]
     if recorded.empty:
         return []
     common, dear = recorded.iloc[0], recorded.sort_values("amount_rank", kind="stable").iloc[0]
-    text = _("The commonest recorded reason: “{reason}” ({share} of those who left)")
+    text = _("The commonest recorded reason of 12 months: “{reason}” ({share} of those who left)")
+    if part.facts["is_snapshot"]:
+        text = _("The commonest recorded reason: “{reason}” ({share} of those who left)")
     told = text.format(reason=common["end_reason"], share=language.percent(common["customer_share"]))
     if common["end_reason"] != dear["end_reason"]:
         text = _("; most money: “{reason}” ({share} of it)")

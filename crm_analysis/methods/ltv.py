@@ -157,6 +157,7 @@ class Params:
     margin_months: int = 12
     min_customers: int = 200
     min_repeat_customers: int = 50
+    min_holdout_orders: int = 30
     min_history_days: int = 180
     warn_error_rate: float = 0.10
     warn_correlation: float = 0.20
@@ -180,8 +181,10 @@ class Params:
             raise ValueError(f"discount_rate is {self.discount_rate}; it goes from 0 to 1")
         if self.margin_rate is not None and not 0 < self.margin_rate <= 1:
             raise ValueError(f"margin_rate is {self.margin_rate}; it goes from above 0 to 1")
-        if min(self.min_customers, self.min_repeat_customers, self.min_history_days, self.list_rows) < 1:
-            raise ValueError("min_customers, min_repeat_customers, min_history_days and list_rows must be at least 1")
+        least = ("min_customers", "min_repeat_customers", "min_holdout_orders", "min_history_days", "list_rows")
+        for name in least:
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1")
         if min(self.warn_error_rate, self.warn_correlation, self.warn_season_rate) <= 0:
             raise ValueError("warn_error_rate, warn_correlation and warn_season_rate must be above 0")
 
@@ -287,12 +290,13 @@ def sum_groups(customers: Table, group: nw.Expr, params: Params) -> Table:
 
 
 def advise(ranked: Table, params: Params) -> Table:
-    """The fifth of the customers with most value, to keep; and those who were of the best fifth by amount to date and are more
-    likely gone than alive, to win back. The most money first."""
+    """Of the fifth of the customers with most value those who are more likely alive than gone, to keep; of the best fifth by amount
+    to date the others, to win back. The most money first."""
     months = params.list_horizon_months
     by_past = rank_customers(ranked.rename({"place": "value_place", "hundredth": "value_hundredth"}), "net_amount")
-    is_kept = nw.col("value_hundredth") <= 20
-    is_lost = (nw.col("hundredth") <= 20) & (nw.col("alive_prob") < 0.5)
+    is_gone = nw.col("alive_prob") < 0.5
+    is_kept = (nw.col("value_hundredth") <= 20) & ~is_gone
+    is_lost = (nw.col("hundredth") <= 20) & is_gone
     percent = (nw.col("alive_prob").cast(nw.Float64) * 100).round(0).cast(nw.Int64).cast(nw.String)
     orders = nw.col(orders_column(months)).cast(nw.Decimal(18, 1)).cast(nw.String)
     reason = nw.concat_str(
@@ -329,7 +333,8 @@ def advise(ranked: Table, params: Params) -> Table:
 
 
 def _require_history(past: pd.DataFrame, params: Params) -> None:
-    """Raises NotEnoughData E-MIN-3 where what was known before the holdout is too little to fit a model on."""
+    """Raises NotEnoughData E-MIN-3 where what was known before the holdout is too little to fit a model on, or what came in it
+    too little to try one."""
     repeats = int(past.loc[past["n_repeat_days"] > 0, "n_customers"].sum())
     history = int(past["observed_days"].max()) if len(past) else 0
     if history < params.min_history_days:
@@ -340,6 +345,12 @@ def _require_history(past: pd.DataFrame, params: Params) -> None:
             f"{repeats} customers with orders on two days or more before the months held out, and the method needs"
         )
         raise NotEnoughData("E-MIN-3", f"{message} {params.min_repeat_customers}", file="orders")
+    later = int(past["n_later_days"] @ past["n_customers"])
+    if later < params.min_holdout_orders:
+        message = (
+            f"{later} order days of these customers in the {params.holdout_months} months held out, and the method"
+        )
+        raise NotEnoughData("E-MIN-3", f"{message} needs {params.min_holdout_orders}", file="orders")
 
 
 def list_parameters(fits: dict[str, Fit], fit: Fit, value: Value, cut: date, as_of: date) -> pd.DataFrame:
@@ -505,8 +516,14 @@ def warn(
         told.append(_("Order amounts do not vary as the value model needs: every order is taken for the mean amount."))
     if value.margin_rate is None:
         told.append(
-            _("Cost is not known: value is revenue net of returns, not profit. Set margin_rate in params/ltv.yml.")
-        )
+            _("Cost is not known of enough sales: value is revenue net of returns, not profit. Set margin_rate in"
+              " params/ltv.yml.")
+        )  # fmt: skip
+    elif not value.is_profit:
+        told.append(
+            _("The margin is {rate}: there is no profit, and value is revenue net of returns.").format(
+                rate=language.percent(value.margin_rate))
+        )  # fmt: skip
     return told
 
 
@@ -519,7 +536,13 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
     gone = _("{n} customers are more likely gone than not.")
     if not result.parameters["is_told"].all():
         gone = _("Who has left cannot be told from these data; {n} customers look more likely gone than not.")
-    what = _("in revenue") if result.value.margin_rate is None else _("in profit")
+    tried = _("Tried on the last {months} months, {model} forecast {expected} of {happened} order days ({error}), and ranked who"
+              " would order again with an AUC of {auc}.")  # fmt: skip
+    if chosen["auc"] != chosen["auc"]:
+        tried = _("Tried on the last {months} months, {model} forecast {expected} of {happened} order days ({error}).")
+    what = _("in revenue")
+    if result.value.is_profit:
+        what = _("in profit (margin {rate})").format(rate=language.percent(result.value.margin_rate))
     return [
         _("The customers of today are worth {amount} {what} over the next {months} months ({low} to {high} if buying goes on as"
           " it did), {each} each.").format(
@@ -531,8 +554,7 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
             orders=language.integer(listed["expected_orders"]), months=params.list_horizon_months,
             share=language.percent(top)),
         gone.format(n=language.integer(result.alive.iloc[:5]["n_customers"].sum())),
-        _("Tried on the last {months} months, {model} forecast {expected} of {happened} order days ({error}), and ranked who"
-          " would order again with an AUC of {auc}.").format(
+        tried.format(
             months=params.holdout_months, model=result.model, expected=language.integer(chosen["expected_orders"]),
             happened=language.integer(chosen["n_orders"]), error=language.signed(chosen["error_rate"], language.percent),
             auc=language.decimal(chosen["auc"], 2)),

@@ -28,8 +28,8 @@ MANIFEST = "manifest.json"
 # What every report is made of, whatever its method.
 _SHARED = (
     "errors.py", "language.py", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
-    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "valuation.py", "trials.py", "charts.py", "report",
-    "methods/quality.py",
+    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "charts.py",
+    "report", "methods/quality.py",
 )  # fmt: skip
 _PACKAGES = (
     "crm-analysis",
@@ -146,12 +146,19 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
     if meta.first_date is None:
         raise InputError("E-FILE-2", "the source has no order: look at its ledger with make sql", file=run.source)
     month = run.month or meta.last_complete_month
-    span = f"from {meta.first_date} to {meta.last_date}"
+    # The contract may say that the export covers months after the last event.
+    last_month = max(meta.last_date[:7], meta.last_complete_month or "")
+    span = f"from {meta.first_date[:7]} to {last_month}"
     if month is None:
-        raise InputError("E-PER-1", f"the source covers no whole month, {span}", file=run.source, column="month")
-    if not meta.first_date[:7] <= month <= meta.last_date[:7]:
         raise InputError(
-            "E-PER-1", f"the source has orders {span}: choose a month of these", file=run.source, column="month"
+            "E-PER-1",
+            f"the source covers no whole month, from {meta.first_date} to {meta.last_date}",
+            file=run.source,
+            column="month",
+        )
+    if not meta.first_date[:7] <= month <= last_month:
+        raise InputError(
+            "E-PER-1", f"the source has data {span}: choose a month of these", file=run.source, column="month"
         )
     if run.month is None and month > f"{datetime.now(UTC):%Y-%m}":
         raise InputError(

@@ -49,6 +49,12 @@ def test_several_words_may_stand_for_one_value_in_any_script(make_source):
     assert colours(make_source, source, *names) == ["red", "red", "red", "small", None, "蓝", None]
 
 
+def test_words_of_two_scripts_may_touch(make_source):
+    names = ("红色XL大衣", "XL红色", "コートXL", "XLARGE红", "赤いTシャツ", "빨간코트")
+    found = colours(make_source, "{column: name, words: [XL, Tシャツ, シャツ, 코트]}", *names)
+    assert found == ["XL", "XL", "XL", None, "Tシャツ", "코트"]
+
+
 @pytest.mark.parametrize(
     ("pattern", "expected"), [(r"(\d+) ?ML", ["500", None]), (r"^\w+", ["BOTTLE", "Vase"]), ("(x?)y", [None, None])]
 )

@@ -284,7 +284,7 @@ def test_the_list_names_the_most_valuable_and_the_best_of_the_past_who_are_gone(
         -(-len(customers) // 5)
     )
     lost = actions[actions["segment"] == "win back"]
-    assert set(kept["customer_id"]) | set(lost["customer_id"]) >= set(top["customer_id"])
+    assert set(kept["customer_id"]) == set(top.loc[top["alive_prob"] >= 0.5, "customer_id"])
     assert (lost["alive_prob"] < 0.5).all() and len(lost)
     assert actions["reason"].str.contains("Alive with a probability of").all()
 
@@ -300,8 +300,9 @@ def test_the_list_names_the_most_valuable_and_the_best_of_the_past_who_are_gone(
         [(f"c{n}", "2024-01-01", "5.00") for n in range(300)],
         [(f"c{n}", f"2024-12-{day:02}", "5.00") for n in range(300) for day in (1, 9)],
         [(f"c{n}", "2024-01-01", "0.00", "5.00") for n in range(300)],
+        [(f"c{n}", f"2023-{month:02}-01", "5.00") for n in range(300) for month in (1, 5)],
     ],
-    ids=["nothing", "one customer", "no repeat", "no history", "returns alone"],
+    ids=["nothing", "one customer", "no repeat", "no history", "returns alone", "nobody came again"],
 )
 def test_too_little_is_told(made_of, refused, made):
     with pytest.raises(NotEnoughData) as caught:
@@ -327,6 +328,14 @@ def test_a_missing_margin_is_told_and_a_known_one_counts(orders):
     ratio = known.forecasts["value_amount"] / missing.forecasts["value_amount"]
     assert ratio.to_numpy() == pytest.approx([0.3] * 3, rel=1e-3)
     assert "in profit" in ltv.findings(known, "EUR", ANY)[0]
+
+
+def test_where_there_is_no_profit_the_value_is_revenue(orders, result):
+    losing = orders.assign(profit_amount=[-one / 4 for one in orders["net_amount"]])
+    found = ltv.analyse({"orders": losing}, RUN, ANY)
+    assert any("The margin is -25.0%" in one for one in found.warnings)
+    pd.testing.assert_frame_equal(found.forecasts, result.forecasts)
+    assert "in revenue" in ltv.findings(found, "EUR", ANY)[0]
 
 
 def test_customers_who_never_leave_are_told(made_of):
