@@ -120,7 +120,7 @@ def _take(contracts: Table) -> Table:
 
 
 def known_contracts(tables: Tables, as_of: date) -> Table:
-    """The table ``contracts``. Raises NotEnoughData E-PER-2 where it has no dates and is of another month than the one
+    """The table ``contracts``, of those with dates the ones that began before ``as_of``. Raises NotEnoughData E-PER-2 where it has no dates and is of another month than the one
     that ends before ``as_of``."""
     contracts = engine.as_table(tables["contracts"])
     if not is_dated(contracts):
@@ -131,14 +131,18 @@ def known_contracts(tables: Tables, as_of: date) -> Table:
                 "E-PER-2", f"contracts without dates can only be reported for the month of their export, {observed:%Y-%m}",
                 file="contracts",
             )  # fmt: skip
-    return contracts
+        return contracts
+    return contracts.filter(nw.col("started_date") < nw.lit(as_of))
 
 
 def lose_contracts(contracts: Table, start: date, end: date) -> Table:
-    """Who ran on the day ``start`` (CONTRACT_CUSTOMERS then), with ``is_lost``: nothing runs on the day ``end``; the reason of
-    then, and ``lost_amount``: of the lost, twelve times the monthly amount at ``start``."""
+    """Who ran on the day ``start`` (CONTRACT_CUSTOMERS then), with ``is_lost``: nothing runs on the day ``end``, and nothing
+    known begins on it, as a renewal does; the reason of then, and ``lost_amount``: of the lost, twelve times the monthly amount
+    at ``start``."""
     before = summarise_contracts(contracts, start).filter("is_running").drop("end_reason")
+    renewed = contracts.filter(nw.col("started_date") == nw.lit(end)).select("customer_id").unique()
     later = summarise_contracts(contracts, end).filter(~nw.col("is_running"))
+    later = later.join(renewed, on="customer_id", how="anti")
     gone = later.select("customer_id", "end_reason", is_lost=nw.lit(True))
     return price(
         before.join(gone, on="customer_id", how="left").with_columns(is_lost=nw.col("is_lost").fill_null(False))

@@ -155,3 +155,20 @@ def test_tenures_are_counted_in_months_begun(dated):
 def test_stages(months, stage):
     table = engine.as_table(pd.DataFrame({"tenure_months": [float(months)]}))
     assert engine.collect(terms.add_tenure_stage(table, "stage"), 1)["stage"].tolist() == [stage]
+
+
+def test_a_contract_that_is_renewed_on_the_next_day_is_not_lost():
+    made = tabulate(
+        [
+            ("k1", "ann", "2023-01-01", "2023-06-30", "expired", "10.00", "basic"),
+            ("k2", "ann", "2023-07-01", None, None, "10.00", "basic"),
+            ("k3", "bob", "2023-01-01", "2023-06-30", "expired", "10.00", "basic"),
+            ("k4", "bob", "2023-07-02", None, None, "10.00", "basic"),
+        ]
+    )
+    end = date(2023, 7, 1)
+    lost = rows(terms.lose_contracts(engine.as_table(made), date(2023, 6, 1), end))
+    assert {who: one["is_lost"] for who, one in lost.items()} == {"ann": False, "bob": True}
+    # On the day itself nothing is known of what begins on it.
+    known = terms.known_contracts({"contracts": made}, end)
+    assert {one["is_lost"] for one in rows(terms.lose_contracts(known, date(2023, 6, 1), end)).values()} == {True}

@@ -116,6 +116,7 @@ _EXPLAIN = {
     "E-NUM-2": "the number has more decimals than money_decimals or quantity_decimals",
     "E-NUM-3": "the number is larger than max_amount",
     "E-NUM-5": "the amount is negative and nothing marks a return: write returns, or negatives: return",
+    "E-NUM-6": "the number is negative",
     "E-DATE-1": "the text is not a date in the contract's format",
     "E-DATE-3": "the date is outside valid_dates",
     "E-DATE-5": "the contract ends before it starts",

@@ -82,7 +82,9 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
     if "ended_date" in table.columns:
-        rows = refuse_ends(rows)
+        rows = _refuse(rows, nw.col("ended_date") < nw.col("started_date"), "E-DATE-5 ended_date")
+    if "tenure_months" in table.columns:
+        rows = _refuse(rows, nw.col("tenure_months") < 0, "E-NUM-6 tenure_months")
     return rows.drop(list(rules))
 
 
@@ -163,12 +165,9 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
 
-def refuse_ends(rows: Table) -> Table:
-    """A contract that ends before it starts."""
-    is_backwards = nw.col("ended_date") < nw.col("started_date")
-    return rows.with_columns(
-        _reason=nw.coalesce(nw.col("_reason"), nw.when(is_backwards).then(nw.lit("E-DATE-5 ended_date")))
-    )
+def _refuse(rows: Table, is_wrong: nw.Expr, reason: str) -> Table:
+    """A contract that cannot be: one that ends before it starts, or has run for less than no time."""
+    return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), nw.when(is_wrong).then(nw.lit(reason))))
 
 
 def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:

@@ -384,6 +384,10 @@ def warn(outlook: Outlook) -> list[str]:
     scores = outlook.scores.set_index(["forecast", "measure"])
     own = outlook.scores["forecast"].iloc[0]
     auc = scores.loc[(own, "auc")]
+    if outlook.learning.attributes and auc["value"] > outlook.learning.max_single_auc:
+        text = _("The forecast is better than such forecasts can be (AUC {auc}): look whether an attribute was recorded after the"
+                 " customer had left.")  # fmt: skip
+        told.append(text.format(auc=language.decimal(auc["value"], 3)))
     if auc["low"] <= 0.5:
         text = _(
             "The forecast does not tell customers apart: AUC {auc}, and 0.5 is a guess. The list is by value, no more."

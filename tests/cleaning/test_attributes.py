@@ -141,6 +141,11 @@ def test_a_text_that_is_neither_yes_nor_no_is_rejected(make_source, refused):
         make_source(SNAPSHOT, {"contracts.csv": text}).build()
 
 
+def test_a_negative_tenure_is_rejected(make_source):
+    text = "customer,months,left,plan\nc1,-1,Yes,A\n" + "".join(f"d{n},0,No,B\n" for n in range(30))
+    assert make_source(SNAPSHOT, {"contracts.csv": text}).build().rejects() == [(2, "E-NUM-6 tenure_months")]
+
+
 def test_a_snapshot_without_its_day_is_refused(make_source, refused):
     with refused(ParameterError, "E-PAR-3") as caught:
         make_source(SNAPSHOT.replace("covers_until: 2024-06-30\n", "")).build()

@@ -760,7 +760,7 @@ def test_cdnow_from_end_to_end(cdnow, connection):
 
 @pytest.fixture(scope="module")
 def sampled(sample, connection) -> churn.Result:
-    params = churn.Params(max_training_rows=20_000)
+    params = churn.Params(max_training_rows=40_000)
     return churn.analyse(warehouse.open_tables(sample, connection), Run(source="sample", month="2026-10"), params)
 
 
