@@ -26,7 +26,7 @@ reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is
 	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadgroup
 
 lint: $(READY)  ## check the style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/nbstripout --verify notebooks/*.ipynb

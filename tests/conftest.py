@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import fcntl
 import os
 import re
 import shutil
@@ -156,25 +157,37 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def real_root(real_data, tmp_path_factory) -> Path:
-    """A project folder with the package's own contracts, and one more that keeps the duplicates of Online Retail."""
-    root = tmp_path_factory.mktemp("real")
-    shutil.copytree(PROJECT / "params", root / "params")
-    sources = root / "params" / "sources"
-    text = (sources / "online_retail.yml").read_text(encoding="utf-8")
-    kept = text.replace("    returns:", "    duplicates: keep\n    returns:")
-    assert kept != text
-    (sources / "online_retail_duplicates.yml").write_text(kept, encoding="utf-8")
-    return root
+def built(tmp_path_factory, worker_id) -> Callable[[str], Path]:
+    """``built("cdnow")``: the customer database of that source, built once for all processes that test. The sources are the
+    package's own, and one more that keeps the duplicates of Online Retail."""
+    base = tmp_path_factory.getbasetemp()
+    root = (base if worker_id == "master" else base.parent) / "built"
+
+    def write_contracts() -> None:
+        shutil.copytree(PROJECT / "params", root / "params")
+        sources = root / "params" / "sources"
+        text = (sources / "online_retail.yml").read_text(encoding="utf-8")
+        kept = text.replace("    returns:", "    duplicates: keep\n    returns:")
+        assert kept != text
+        (sources / "online_retail_duplicates.yml").write_text(kept, encoding="utf-8")
+
+    def build(name: str) -> Path:
+        with root.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not root.exists():
+                write_contracts()
+            warehouse.ensure(root, name, "2GB")
+        return warehouse.warehouse_folder(root, name)
+
+    return build
 
 
 def _real(name: str):
     @pytest.fixture(scope="session", name=name)
-    def build(real_root) -> Path:
-        warehouse.ensure(real_root, name, "2GB")
-        return warehouse.warehouse_folder(real_root, name)
+    def folder(real_data, built) -> Path:
+        return built(name)
 
-    return build
+    return folder
 
 
 online_retail = _real("online_retail")
@@ -188,12 +201,9 @@ telco_workbook = _real("telco_workbook")
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory) -> Path:
+def sample(built) -> Path:
     """The customer database of the sample company."""
-    root = tmp_path_factory.mktemp("sample")
-    shutil.copytree(PROJECT / "params", root / "params")
-    warehouse.ensure(root, "sample", "2GB")
-    return warehouse.warehouse_folder(root, "sample")
+    return built("sample")
 
 
 @pytest.fixture(scope="session")

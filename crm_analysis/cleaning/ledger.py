@@ -36,7 +36,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     )
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
     summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("line_amount").sum())
-    frame = engine.collect(summed, MAX_LEDGER_ROWS)
+    frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
     frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]

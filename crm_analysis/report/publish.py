@@ -148,11 +148,11 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
     month = run.month or meta.last_complete_month
     # The contract may say that the export covers months after the last event.
     last_month = max(meta.last_date[:7], meta.last_complete_month or "")
-    span = f"from {meta.first_date[:7]} to {last_month}"
+    span = f"from {meta.first_date} to {meta.last_date if meta.last_date >= last_month else last_month}"
     if month is None:
         raise InputError(
             "E-PER-1",
-            f"the source covers no whole month, from {meta.first_date} to {meta.last_date}",
+            f"the source covers no whole month, {span}",
             file=run.source,
             column="month",
         )

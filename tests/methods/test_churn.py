@@ -713,7 +713,7 @@ def test_telco(telco, connection):
     assert {"time as a customer", "contract type"} == set(part.outlook.drivers["driver"][:2])
 
 
-def test_the_workbook_agrees_and_its_score_is_refused(telco, telco_workbook, real_root, tmp_path, connection):
+def test_the_workbook_agrees_and_its_score_is_refused(telco, telco_workbook, tmp_path, connection):
     """The workbook holds the same customers, with reasons. A contract that took its Churn Score for an attribute would be
     judged .94 by it alone: it is refused and named."""
     names = ["customer_id", "tenure_months", "is_ended", "monthly_amount", "contract_type", "payment_method"]
@@ -721,7 +721,7 @@ def test_the_workbook_agrees_and_its_score_is_refused(telco, telco_workbook, rea
         rows(warehouse.open_tables(one, connection)["contracts"].select(names)) for one in (telco, telco_workbook)
     )
     pd.testing.assert_frame_equal(left, right)
-    shutil.copytree(real_root / "params", tmp_path / "params")
+    shutil.copytree(telco.parents[1] / "params", tmp_path / "params")
     path = tmp_path / "params" / "sources" / "telco_workbook.yml"
     text = path.read_text(encoding="utf-8")
     added = text + "      churn_score: Churn Score\n      cltv: CLTV\n"

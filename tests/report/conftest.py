@@ -29,6 +29,13 @@ MONTH = "2026-10"
 ONE_LINE = re.compile(r"E-[A-Z]+-\d+ file=.+ (column=.+ )?rows=.+ fix=.+")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process tests the reports: the month that they look at is made once."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("report"))
+
+
 @pytest.fixture(scope="session")
 def missing() -> Callable[[str], None]:
     """Skip for want of something of the machine; where CI runs, it must be there."""
