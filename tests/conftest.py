@@ -157,8 +157,8 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def built(tmp_path_factory, worker_id) -> Callable[[str], Path]:
-    """``built("cdnow")``: the customer database of that source, built once for all processes that test. The sources are the
+def built_source(tmp_path_factory, worker_id) -> Callable[[str], Path]:
+    """``built_source("cdnow")``: the customer database of that source, built once for all processes that test. The sources are the
     package's own, and one more that keeps the duplicates of Online Retail."""
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "built"
@@ -184,8 +184,8 @@ def built(tmp_path_factory, worker_id) -> Callable[[str], Path]:
 
 def _real(name: str):
     @pytest.fixture(scope="session", name=name)
-    def folder(real_data, built) -> Path:
-        return built(name)
+    def folder(real_data, built_source) -> Path:
+        return built_source(name)
 
     return folder
 
@@ -201,9 +201,9 @@ telco_workbook = _real("telco_workbook")
 
 
 @pytest.fixture(scope="session")
-def sample(built) -> Path:
+def sample(built_source) -> Path:
     """The customer database of the sample company."""
-    return built("sample")
+    return built_source("sample")
 
 
 @pytest.fixture(scope="session")
