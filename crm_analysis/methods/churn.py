@@ -45,17 +45,17 @@ from crm_analysis.leaving import contacts, drivers, endings, histories, losses, 
 from crm_analysis.leaving.histories import ACQUIRED, ORDER_STAGES
 from crm_analysis.leaving.outcomes import Learning, Outlook
 from crm_analysis.models.bgnbd import MBGNBD
-from crm_analysis.models.buying import Triples
 from crm_analysis.models.classifier import Features
 from crm_analysis.params import Run, first_of_month, nearest
 from crm_analysis.schema import Column, KeyFigure, Shape, day_number
+from crm_analysis.valuation import MAX_TRIPLES, as_triples
 
 # Either table will do: ``analyse`` says where neither is there.
 REQUIRES = ()
 # Where the report stands in the pack.
 PLACE = 50
 
-TOP_ROWS, MAX_TRIPLES = 20, 5_000_000
+TOP_ROWS = 20
 # Without an order for so long the source has stopped.
 ALIVE_DAYS = 30
 ACTIVE_ONLY = "… of customers not lapsed then"
@@ -310,7 +310,7 @@ def forecast_by_buying(tables: Tables, cutoff: date, rows: pd.DataFrame, horizon
     frame = engine.collect(count_triples(summarise_purchases(list_order_days(tables, cutoff), cutoff)), MAX_TRIPLES)
     if not frame[TRIPLE[0]].any():
         return {}
-    model = MBGNBD.fit(Triples(*(frame[one].to_numpy() for one in (*TRIPLE, "n_customers")))).model
+    model = MBGNBD.fit(as_triples(frame, unit_days=1)).model
     T = rows["days_since_first_order"].to_numpy()
     past = rows["n_order_days"].to_numpy() - 1, T - rows["days_since_last_order"].to_numpy(), T
     return {outcomes.ALIVE: 1 - model.alive_prob(*past), outcomes.NO_ORDER: model.orders_none_prob(*past, horizon_days)}

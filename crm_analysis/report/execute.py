@@ -28,8 +28,8 @@ PARAMETERS_AT = 2
 def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
     """The executed notebook, also written to ``bundle``/notebooks. ``work``: an empty folder for the kernel to run in.
 
-    Raises NotEnoughData, InputError and ParameterError as the notebook does, ReportError where a cell failed, ran too long or the kernel
-    died, MachineError where the disk is full or there is no kernel.
+    Raises NotEnoughData, InputError and ParameterError as the notebook does, ReportError where a cell failed, ran too long or
+    the kernel died, MachineError where the disk is full or there is no kernel.
     """
     name = notebook.stem
     # What goes wrong is told once, below.
