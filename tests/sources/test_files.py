@@ -267,7 +267,9 @@ def test_what_csv_writes_is_read_back_with_its_lines(file, rows, delimiter, line
 # --- refused ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n\r\n", b"\xef\xbb\xbf", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n\r\n", b"\xef\xbb\xbf", gzip.compress(b"")], ids=["nothing", "blank lines", "bom", "gz"]
+)
 def test_an_empty_file_is_refused(file, refused, content):  # A10, A11
     with refused(InputError, "E-FILE-1"):
         read(file(content))
