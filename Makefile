@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint lab sql bench lock clean
+.PHONY: help reports test lint lab sql bench messages lock clean
 
 PYTHON ?= python3
 
@@ -40,6 +40,14 @@ sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
 bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench
 	@$(BIN)/python -m benchmarks.models
+
+messages: $(READY)  ## collect the words of code and notebooks into the catalogues of the other languages, new ones empty
+	@mkdir -p build
+	@$(BIN)/pybabel -q extract -F babel.cfg --no-default-keywords -k _ -k mark -k counted:2,3 -k Column:2 -k Shape:1 -k _part:2 \
+		--add-location=file --no-wrap -o build/messages.pot crm_analysis notebooks
+	@for language in $$(ls crm_analysis/locale); do $(BIN)/pybabel -q update --init-missing --no-fuzzy-matching \
+		--ignore-obsolete --ignore-pot-creation-date --no-wrap -D crm_analysis -i build/messages.pot \
+		-d crm_analysis/locale -l $$language; done
 
 lock: $(READY)  ## renew requirements.txt from pyproject.toml (hashes, no addresses)
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \

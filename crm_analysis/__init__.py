@@ -2,9 +2,11 @@
 
 The way of the data, one room after the other; a room imports only rooms to its left::
 
-    errors < language < schema < params < engine < sources < cleaning < warehouse < customers < contracts < cohorts
-    < models < leaving < tastes < valuation < trials < charts < methods < report
+    errors < fonts < language < schema < params < engine < sources < cleaning < warehouse < customers < contracts
+    < cohorts < models < leaving < tastes < valuation < trials < pulse < charts < methods < report
 
+``fonts``      the typefaces that reports bring along
+``language``   words, numbers, dates and money as the reader expects them
 ``sources``    files as text, exactly as written, with file and line
 ``cleaning``   text to typed tables; one named rule per function; every row has one fate
 ``warehouse``  the customer database of a source: Parquet tables and their ledger
@@ -16,6 +18,7 @@ The way of the data, one room after the other; a room imports only rooms to its 
 ``tastes``     what customers like: learned from the attributes of what they buy
 ``valuation``  purchases to the value of each customer
 ``trials``     forecasts of orders tried on months that they have not seen
+``pulse``      the company's key figures month by month
 ``methods``    one analytical method each: lazy tables in, small frames out
 ``charts``     frame to Axes
 ``report``     the notebook's voice; notebooks run, rendered, audited and published

@@ -14,11 +14,14 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
+from crm_analysis.language import _, mark
 from crm_analysis.schema import CANONICAL, Column, Shape, day_number
 
 DAYS_PER_MONTH = 365.25 / 12
 # Months as a customer, to the last of them.
-TENURE_STAGES = {"first 3 months": 3, "4–12 months": 12, "13–24 months": 24, "25 months and more": float("inf")}
+TENURE_STAGES = {
+    mark("first 3 months"): 3, mark("4–12 months"): 12, mark("13–24 months"): 24, mark("25 months and more"): float("inf"),
+}  # fmt: skip
 
 CONTRACT_CUSTOMERS = Shape(
     "one row per customer with a contract that started before as_of; attributes follow",
@@ -127,10 +130,8 @@ def known_contracts(tables: Tables, as_of: date) -> Table:
         days = contracts.select(nw.col("observed_date").min())
         observed = engine.collect(days, 1)["observed_date"].iloc[0]
         if observed is None or f"{observed:%Y-%m}" != f"{date.fromordinal(as_of.toordinal() - 1):%Y-%m}":
-            raise NotEnoughData(
-                "E-PER-2", f"contracts without dates can only be reported for the month of their export, {observed:%Y-%m}",
-                file="contracts",
-            )  # fmt: skip
+            text = _("contracts without dates can only be reported for the month of their export, {month}")
+            raise NotEnoughData("E-PER-2", text.format(month=f"{observed:%Y-%m}"), file="contracts")
         return contracts
     return contracts.filter(nw.col("started_date") < nw.lit(as_of))
 

@@ -15,6 +15,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
+from crm_analysis.language import counted
 from crm_analysis.params import first_of_month
 from crm_analysis.schema import CUSTOMERS, day_number
 
@@ -148,9 +149,13 @@ def require(customers: Table, min_customers: int) -> None:
     """Raises NotEnoughData E-MIN-1 where fewer customers are known than a method needs."""
     n = engine.n_rows(customers)
     if n < min_customers:
-        raise NotEnoughData(
-            "E-MIN-1", f"{n} customers with an order by then, and the method needs {min_customers}", file="orders"
+        fix = counted(
+            n,
+            "{n} customer with an order by then, and the method needs {least}",
+            "{n} customers with an order by then, and the method needs {least}",
+            least=min_customers,
         )
+        raise NotEnoughData("E-MIN-1", fix, file="orders")
 
 
 def margin_rate(tables: Tables, as_of: date, months: int) -> float | None:

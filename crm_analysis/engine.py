@@ -12,10 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import reduce
 from pathlib import Path
+from string import Formatter
 
 import duckdb
 import narwhals as nw
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
 from duckdb import CaseExpression, ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
 Table = nw.LazyFrame
@@ -71,6 +74,13 @@ def write_csv(table: Table, path: Path) -> None:
     table.to_native().write_csv(str(path), header=True, quoting=csv.QUOTE_ALL)
 
 
+def write_frame(frame: pd.DataFrame, path: Path) -> None:
+    """A small frame as CSV (``path``), and as Parquet beside it."""
+    frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
+
+
 def collect(table: Table, max_rows: int) -> pd.DataFrame:
     """The only gate from lazy tables to pandas. Raises ValueError for more than ``max_rows`` rows."""
     frame = table.head(max_rows + 1).collect(backend="pyarrow").to_native().to_pandas(date_as_object=True)
@@ -94,6 +104,16 @@ def map_batches(table: Table, function: Callable[[pd.DataFrame], pd.DataFrame], 
 
 def n_rows(table: Table) -> int:
     return int(collect(table.select(nw.len().alias("n")), 1)["n"].iloc[0])
+
+
+def sentence(template: str, **expressions: nw.Expr) -> nw.Expr:
+    """A sentence per row: the text with an expression in place of each ``{name}``, in whatever order the text names them.
+    NULL where one of them is NULL; KeyError for a name without an expression."""
+    parts: list[nw.Expr] = []
+    for words, name, _, _ in Formatter().parse(template):
+        parts += [nw.lit(words)] if words else []
+        parts += [expressions[name].cast(nw.String)] if name else []
+    return nw.concat_str(parts)
 
 
 # What Narwhals has no expression for: reading text, and hashing a row.

@@ -7,11 +7,18 @@ The language is set once per process by :func:`use`.
 from __future__ import annotations
 
 import gettext
+import io
+from collections.abc import Collection, Sequence
 from datetime import date
 from decimal import Decimal
+from functools import cache
+from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date
+from babel.dates import format_date, format_skeleton
+from babel.lists import format_list
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from babel.numbers import (
     format_compact_currency,
     format_compact_decimal,
@@ -20,7 +27,9 @@ from babel.numbers import (
     format_percent,
 )
 
-LANGUAGES = ("en",)
+_CATALOGUES = Path(__file__).parent / "locale"
+# English is what the strings are written in; every other language has a catalogue.
+LANGUAGES = ("en", *sorted(one.name for one in _CATALOGUES.iterdir() if one.is_dir()))
 
 _active = {"locale": Locale("en"), "catalogue": gettext.NullTranslations()}
 
@@ -29,7 +38,20 @@ Number = int | float | Decimal
 
 def use(language: str) -> None:
     """Make ``language`` (one of LANGUAGES) the language of everything shown from now on."""
-    _active["locale"] = Locale.parse(language)
+    _active.update(locale=Locale.parse(language), catalogue=_read_catalogue(language))
+
+
+@cache
+def _read_catalogue(language: str) -> gettext.NullTranslations:
+    """The catalogue as gettext reads it, made from its text in memory: there is no second file to go out of date."""
+    if language == "en":
+        return gettext.NullTranslations()
+    path = _CATALOGUES / language / "LC_MESSAGES" / "crm_analysis.po"
+    compiled = io.BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return gettext.GNUTranslations(compiled)
 
 
 def language() -> str:
@@ -38,7 +60,28 @@ def language() -> str:
 
 def _(text: str) -> str:
     """The text in the active language."""
-    return _active["catalogue"].gettext(text)
+    # Of an empty text a catalogue has its own head.
+    return _active["catalogue"].gettext(text) if text else text
+
+
+def mark(text: str) -> str:
+    """The text itself, marked for the catalogues: it is shown later, through :func:`_`."""
+    return text
+
+
+def own(value: str, words: Collection[str]) -> str:
+    """A value of the data as it is; if it is one of ``words``, which are ours (marked), in the active language."""
+    return _(value) if value in words else value
+
+
+def counted(n: Number, one: str, many: str, **shown: object) -> str:
+    """A sentence about ``{n}`` things, as it is said of one or of many; ``shown``: what else it names."""
+    return _active["catalogue"].ngettext(one, many, int(n)).format(n=integer(n), **shown)
+
+
+def listed(words: Sequence[str]) -> str:
+    """Words one after the other: a, b, and c."""
+    return format_list(list(words), locale=_active["locale"])
 
 
 def integer(value: Number) -> str:
@@ -75,20 +118,26 @@ def signed(value: Number, show) -> str:
     return sign + show(abs(value))
 
 
+def _step() -> float:
+    """By how much each larger word for a number grows: thousand, million; in Chinese and Japanese 万, 亿."""
+    return 1e4 if _active["locale"].language in ("zh", "ja") else 1e3
+
+
 def short_number(value: Number) -> str:
-    """A number for an axis: 12K, 3.4M."""
-    if abs(value) < 1000:
-        return plain(value) if abs(value) < 10 else integer(value)
-    has_decimal = 1e3 <= abs(value) < 1e4 or abs(value) >= 1e6
+    """A number for an axis: 12K, 3.4M; 1.2万."""
+    size, step = abs(float(value)), _step()
+    if size < step:
+        return plain(value) if size < 10 else integer(value)
+    has_decimal = size < 10 * step or size >= step**2
     return format_compact_decimal(value, locale=_active["locale"], fraction_digits=int(has_decimal))
 
 
 def short_money(value: Number, currency: str) -> str:
-    """A rounded amount for a headline: €3.4M; below ten thousand in whole units."""
-    if abs(value) < 10_000:
+    """A rounded amount for a headline: €3.4M, ¥12.3万; below ten thousand in whole units."""
+    size, step = abs(float(value)), _step()
+    if size < 10_000:
         return format_currency(value, currency, format="¤#,##0", locale=_active["locale"], currency_digits=False)
-
-    digits = 0 if abs(value) < 1e6 else 2
+    digits = 2 if size >= step**2 else 0 if step == 1e3 else 1
     return format_compact_currency(value, currency, locale=_active["locale"], fraction_digits=digits)
 
 
@@ -98,4 +147,4 @@ def day(value: date) -> str:
 
 def month(value: str) -> str:
     """A month such as ``2026-10`` in words: October 2026."""
-    return format_date(date(int(value[:4]), int(value[5:7]), 1), format="LLLL y", locale=_active["locale"])
+    return format_skeleton("yMMMM", date(int(value[:4]), int(value[5:7]), 1), locale=_active["locale"])

@@ -12,15 +12,20 @@ from datetime import date
 
 import pandas as pd
 
-TYPES = ("id", "text", "money", "quantity", "moment", "date", "integer", "fraction", "estimate", "flag")
+from crm_analysis.language import mark
+
+# A label is a word of ours, shown in the reader's language; a text comes from the data and is shown as it is.
+TYPES = ("id", "text", "label", "money", "quantity", "moment", "date", "integer", "fraction", "estimate", "flag")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type (one of TYPES) and what it means, unit included."""
+    """One column: its type (one of TYPES) and what it means, unit included. ``own``: words of ours that may stand among the
+    data of a text."""
 
     type: str
     meaning: str
+    own: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
@@ -135,10 +140,10 @@ CANONICAL: dict[str, CanonicalTable] = {
 }
 
 KINDS = {
-    "sale": "an amount above zero",
-    "return": "marked as a return by the contract: lowers money, is never a visit",
-    "free": "an amount of zero: a gift or a sample",
-    "stock": "a negative quantity at no amount: a movement of stock, not of a customer",
+    mark("sale"): "an amount above zero",
+    mark("return"): "marked as a return by the contract: lowers money, is never a visit",
+    mark("free"): "an amount of zero: a gift or a sample",
+    mark("stock"): "a negative quantity at no amount: a movement of stock, not of a customer",
 }
 
 ORDERS = Shape(
@@ -189,16 +194,18 @@ MOVES = Shape(
 )
 
 # What can become of a row; in a report also "out of window": dated after its month.
-FATES = ("used", "out of window", "duplicate", "excluded", "rejected", "blank")
+FATES = (
+    mark("used"), mark("out of window"), mark("duplicate"), mark("excluded"), mark("rejected"), mark("blank"),
+)  # fmt: skip
 
 LEDGER = Shape(
     grain="rows and money of one file by what became of them",
     columns={
         "table": Column("text", "canonical table"),
         "file": Column("text", "file of the source"),
-        "fate": Column("text", "used, duplicate, excluded, rejected or blank; each row has exactly one"),
+        "fate": Column("label", "used, duplicate, excluded, rejected or blank; each row has exactly one"),
         "reason": Column("text", "code or reason where it was not used"),
-        "kind": Column("text", "sale, return, free or stock; empty where not known"),
+        "kind": Column("label", "sale, return, free or stock; empty where not known"),
         "has_customer": Column("flag", "a customer is named"),
         "ordered_month": Column("text", "month of the row; empty where not known"),
         "n_rows": Column("integer", "rows"),
@@ -233,7 +240,7 @@ COMPLETENESS = Shape(
 class KeyFigure:
     """A number for the first screen, beside its value a month and a year ago where these are known.
 
-    ``unit``: count, share (of 1), money or number.
+    ``unit``: count, share (of 1), money or number. ``meaning``: what is counted, for those who ask.
     """
 
     name: str
@@ -241,6 +248,7 @@ class KeyFigure:
     unit: str = "count"
     previous: object = None
     last_year: object = None
+    meaning: str = ""
 
 
 _EPOCH = date(1970, 1, 1)

@@ -15,7 +15,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.customers import TRIPLE
 from crm_analysis.engine import Table
-from crm_analysis.language import _
+from crm_analysis.language import mark
 from crm_analysis.models.bgnbd import BGNBD, MBGNBD
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
@@ -26,13 +26,14 @@ from crm_analysis.schema import Column, Shape, day_number
 from crm_analysis.valuation import as_triples, rows_of
 
 MODELS = {"bgnbd": BGNBD, "mbgnbd": MBGNBD, "paretonbd": ParetoNBD}
-NAIVE = PACE, MEAN, NOBODY = "own pace (x/T)", "everybody like the mean", "nobody orders"
+NAIVE = PACE, MEAN, NOBODY = mark("own pace (x/T)"), mark("everybody like the mean"), mark("nobody orders")
+HAPPENED = mark("happened")
 MOST_REPEATS = 7
 
 SCORECARD = Shape(
     "one row per forecast of the order days in the months held out",
     {
-        "forecast": Column("text", "forecast"),
+        "forecast": Column("label", "forecast"),
         "is_chosen": Column("flag", "chosen"),
         "expected_orders": Column("integer", "order days forecast"),
         "n_orders": Column("integer", "order days that happened"),
@@ -56,7 +57,7 @@ REPEATS = Shape(
 TRACKING = Shape(
     "one row per month and line: repeat order days of the customers known before the months held out",
     {
-        "line": Column("text", "happened, or by the model"),
+        "line": Column("label", "happened, or by the model"),
         "number": Column("integer", "month, counted"),
         "ordered_month": Column("text", "month"),
         "n_orders": Column("fraction", "repeat order days"),
@@ -134,7 +135,7 @@ def track(model: BuyingModel, days: Table, past: pd.DataFrame, cut: date, month:
     place = np.searchsorted(ends, counts["ordered_day"], side="right")
     happened = np.bincount(place, counts["n"], minlength=len(months))
     shared = {"number": range(len(months)), "ordered_month": months}
-    lines = {_("happened"): happened, model.name: expected}
+    lines = {HAPPENED: happened, model.name: expected}
     return TRACKING.frame(
         pd.concat([pd.DataFrame({"line": name, **shared, "n_orders": numbers}) for name, numbers in lines.items()])
     )

@@ -128,7 +128,7 @@ def test_too_few_customers_are_told(make_orders, refused):
     require(customers, 1)
     with refused(NotEnoughData, "E-MIN-1") as caught:
         require(customers, 2)
-    assert "1 customers" in caught.value.fix and "needs 2" in caught.value.fix
+    assert "1 customer with" in caught.value.fix and "needs 2" in caught.value.fix
 
 
 def assert_same(left: pd.DataFrame, right: pd.DataFrame) -> None:

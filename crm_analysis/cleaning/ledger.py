@@ -12,6 +12,7 @@ from crm_analysis import engine
 from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
+from crm_analysis.language import mark
 from crm_analysis.schema import COMPLETENESS, LEDGER
 from crm_analysis.sources.records import Records
 
@@ -108,18 +109,18 @@ def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]
 
 
 _EXPLAIN = {
-    "E-ROW-1": "rows have more cells than the header, or a stray quotation mark joins lines",
-    "E-ROW-3": "rows have fewer cells than the header, or a stray quotation mark joins lines",
-    "E-ID-1": "the id is empty",
-    "E-FLAG-1": "the text is neither one of the contract's yes nor one of its no",
-    "E-NUM-1": "the text is not a number in the contract's decimal and thousands marks",
-    "E-NUM-2": "the number has more decimals than money_decimals or quantity_decimals",
-    "E-NUM-3": "the number is larger than max_amount",
-    "E-NUM-5": "the amount is negative and nothing marks a return: write returns, or negatives: return",
-    "E-NUM-6": "the number is negative",
-    "E-DATE-1": "the text is not a date in the contract's format",
-    "E-DATE-3": "the date is outside valid_dates",
-    "E-DATE-5": "the contract ends before it starts",
+    "E-ROW-1": mark("rows have more cells than the header, or a stray quotation mark joins lines"),
+    "E-ROW-3": mark("rows have fewer cells than the header, or a stray quotation mark joins lines"),
+    "E-ID-1": mark("the id is empty"),
+    "E-FLAG-1": mark("the text is neither one of the contract's yes nor one of its no"),
+    "E-NUM-1": mark("the text is not a number in the contract's decimal and thousands marks"),
+    "E-NUM-2": mark("the number has more decimals than money_decimals or quantity_decimals"),
+    "E-NUM-3": mark("the number is larger than max_amount"),
+    "E-NUM-5": mark("the amount is negative and nothing marks a return: write returns, or negatives: return"),
+    "E-NUM-6": mark("the number is negative"),
+    "E-DATE-1": mark("the text is not a date in the contract's format"),
+    "E-DATE-3": mark("the date is outside valid_dates"),
+    "E-DATE-5": mark("the contract ends before it starts"),
 }
 
 

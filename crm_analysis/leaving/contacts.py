@@ -13,7 +13,7 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.engine import Table
-from crm_analysis.language import _
+from crm_analysis.language import _, mark
 from crm_analysis.schema import Column, Shape
 
 PROFIT_STEPS = 200
@@ -31,8 +31,8 @@ SCORED = Shape(
     "one row per customer whose future is forecast, and part that tells it",
     {
         "customer_id": Column("id", "customer"),
-        "part": Column("text", "told by"),
-        "segment": Column("text", "stage"),
+        "part": Column("label", "told by"),
+        "segment": Column("label", "stage"),
         "is_lapsed": Column("flag", "has lapsed already"),
         **_CUSTOMER,
     },
@@ -42,11 +42,11 @@ LIST = Shape(
     {
         "customer_id": Column("id", "customer"),
         "priority": Column("integer", "priority, 1 first"),
-        "segment": Column("text", "stage"),
+        "segment": Column("label", "stage"),
         "action": Column("text", "what to do"),
         "reason": Column("text", "what raises the forecast most"),
         **_CUSTOMER,
-        "part": Column("text", "told by"),
+        "part": Column("label", "told by"),
     },
 )
 TOP = Shape(
@@ -67,25 +67,25 @@ PROFIT = Shape(
 # By priority and stage.
 ADVICE = {
     1: {
-        "first order": "Write personally: ask how the first order went, offer help and a reason for the second",
-        "second order": "Write personally: recommend what goes with the last order, with a reward for the next",
-        "regular": "Telephone: ask what has changed, make a personal offer",
-        "first 3 months": "Telephone: help them get started, settle what is open",
-        "4–12 months": "Telephone: check that the contract fits, offer a better one",
-        "13–24 months": "Telephone: thank them, ask what would keep them, offer a better contract",
-        "25 months and more": "Telephone: thank them for their loyalty, ask what would keep them",
+        "first order": mark("Write personally: ask how the first order went, offer help and a reason for the second"),
+        "second order": mark("Write personally: recommend what goes with the last order, with a reward for the next"),
+        "regular": mark("Telephone: ask what has changed, make a personal offer"),
+        "first 3 months": mark("Telephone: help them get started, settle what is open"),
+        "4–12 months": mark("Telephone: check that the contract fits, offer a better one"),
+        "13–24 months": mark("Telephone: thank them, ask what would keep them, offer a better contract"),
+        "25 months and more": mark("Telephone: thank them for their loyalty, ask what would keep them"),
     },
     2: {
-        "first order": "Send an offer for the second order",
-        "second order": "Send an offer for what goes with the last order",
-        "regular": "Send an offer from what they usually buy",
-        "first 3 months": "Write: help with the start, whom to ask",
-        "4–12 months": "Write: offer a contract that fits better",
-        "13–24 months": "Write: offer a reason to stay",
-        "25 months and more": "Write: thank them, offer a reason to stay",
+        "first order": mark("Send an offer for the second order"),
+        "second order": mark("Send an offer for what goes with the last order"),
+        "regular": mark("Send an offer from what they usually buy"),
+        "first 3 months": mark("Write: help with the start, whom to ask"),
+        "4–12 months": mark("Write: offer a contract that fits better"),
+        "13–24 months": mark("Write: offer a reason to stay"),
+        "25 months and more": mark("Write: thank them, offer a reason to stay"),
     },
 }
-NO_CONTACT = "Automatic message only: a contact costs more than it is expected to bring"
+NO_CONTACT = mark("Automatic message only: a contact costs more than it is expected to bring")
 
 
 def rank_by_risk(customers: Table, cost_amount: float, success_rate: float) -> Table:

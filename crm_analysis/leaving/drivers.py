@@ -5,34 +5,37 @@ from __future__ import annotations
 import pandas as pd
 
 from crm_analysis import language
-from crm_analysis.language import _
+from crm_analysis.language import _, mark
 from crm_analysis.leaving.histories import WINDOWS_DAYS
 
 # Of orders: the features that are judged together, since one cannot change without the others.
 OF_ORDERS = {
-    "silence": ("days_since_last_order", "silence_ratio", "n_orders_30d", "orders_worth_30d"),
-    "frequency": (
+    mark("silence"): ("days_since_last_order", "silence_ratio", "n_orders_30d", "orders_worth_30d"),
+    mark("frequency"): (
         "n_order_days", "days_since_first_order", "mean_days_between_orders", "n_orders_90d", "n_orders_180d", "n_orders_365d",
     ),
-    "amount": (
+    mark("amount"): (
         "orders_worth_90d", "orders_worth_180d", "orders_worth_180d_before", "orders_worth_365d", "average_orders_worth",
     ),
-    "returns": ("returned_rate",),
+    mark("returns"): ("returned_rate",),
 }  # fmt: skip
 ORDER_FEATURES = tuple(feature for members in OF_ORDERS.values() for feature in members)
 # What of a customer is told beside the features.
 ORDER_FACTS = ("n_orders", *(f"net_amount_{n}d" for n in WINDOWS_DAYS), "net_amount_180d_before")
 
-OF_CONTRACTS = {"time as a customer": ("tenure_months", "total_amount"), "monthly amount": ("monthly_amount",)}
+OF_CONTRACTS = {
+    mark("time as a customer"): ("tenure_months", "total_amount"),
+    mark("monthly amount"): ("monthly_amount",),
+}
 
 # The column by whose classes a driver is shown, and what it is.
 SHOWN = {
-    "silence": ("days_since_last_order", "days since the last order"),
-    "frequency": ("n_order_days", "days with an order so far"),
-    "amount": ("net_amount_180d", "amount of the last 180 days"),
-    "returns": ("returned_rate", "returned share of purchases"),
-    "time as a customer": ("tenure_months", "months as a customer"),
-    "monthly amount": ("monthly_amount", "amount per month"),
+    "silence": ("days_since_last_order", mark("days since the last order")),
+    "frequency": ("n_order_days", mark("days with an order so far")),
+    "amount": ("net_amount_180d", mark("amount of the last 180 days")),
+    "returns": ("returned_rate", mark("returned share of purchases")),
+    "time as a customer": ("tenure_months", mark("months as a customer")),
+    "monthly amount": ("monthly_amount", mark("amount per month")),
 }
 
 
@@ -77,4 +80,4 @@ def say_of_contracts(driver: str, row: pd.Series) -> str:
 def _say_attribute(driver: str, row: pd.Series) -> str:
     value = row[driver.replace(" ", "_")]
     text = value if isinstance(value, str) else "" if pd.isna(value) else language.plain(value)
-    return f"{_(driver)}: {text or _('not known')}"
+    return _("{attribute}: {value}").format(attribute=_(driver), value=text or _("not known"))

@@ -10,18 +10,19 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.contracts import count_tenures
 from crm_analysis.engine import Table
-from crm_analysis.language import _
+from crm_analysis.language import mark
 from crm_analysis.models.survival import kaplan_meier
 from crm_analysis.schema import Column, Shape
 
 # A curve ends where fewer customers are left to tell of it.
 MIN_AT_RISK = 20
+ALL, NOT_KNOWN, NOT_RECORDED = mark("all customers"), mark("not known"), mark("not recorded")
 MOST_GROUPS, MAX_REASONS, MAX_TENURES = 6, 10_000, 100_000
 
 RETENTION = Shape(
     "one row per group and month since the first contract began",
     {
-        "group": Column("text", "customers"),
+        "group": Column("text", "customers", own=(ALL, NOT_KNOWN)),
         "tenure_months": Column("integer", "months since the beginning"),
         "n_at_risk": Column("integer", "customers seen so long"),
         "retained_share": Column("fraction", "share still there"),
@@ -32,7 +33,7 @@ RETENTION = Shape(
 REASONS = Shape(
     "one row per recorded reason",
     {
-        "end_reason": Column("text", "recorded reason"),
+        "end_reason": Column("text", "recorded reason", own=(NOT_RECORDED,)),
         "n_customers": Column("integer", "customers lost"),
         "customer_share": Column("fraction", "share of them"),
         "lost_amount": Column("money", "amount of 12 months that they stood for"),
@@ -54,7 +55,7 @@ def choose_group(contracts: Table, aucs: Mapping[str, float]) -> str | None:
 def describe_retention(customers: Table, group: str | None) -> pd.DataFrame:
     """RETENTION of all customers (contracts.CONTRACT_CUSTOMERS), or of each value of an attribute."""
     counts = engine.collect(count_tenures(customers, group), MAX_TENURES)
-    counts["group"] = counts["group"].fillna(_("not known")) if group else _("all customers")
+    counts["group"] = counts["group"].fillna(NOT_KNOWN) if group else ALL
     curves = []
     for name, part in counts.groupby("group"):
         curve = kaplan_meier(part["t"].to_numpy(), ~part["is_running"].to_numpy(), part["weight"].to_numpy())
@@ -73,7 +74,7 @@ def describe_reasons(lost: Table) -> pd.DataFrame:
     total = frame["lost_amount"].sum()
     return REASONS.frame(
         frame.assign(
-            end_reason=frame["end_reason"].fillna(_("not recorded")),
+            end_reason=frame["end_reason"].fillna(NOT_RECORDED),
             customer_share=frame["n_customers"] / frame["n_customers"].sum(),
             amount_share=[float(one / total) if total else 0.0 for one in frame["lost_amount"]],
             customer_rank=frame["n_customers"].rank(method="min", ascending=False).astype(int),

@@ -13,13 +13,14 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.customers import known_orders
 from crm_analysis.engine import Table, Tables
+from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
 
 WINDOWS_DAYS = (30, 90, 180, 365)
 # The amounts of the half-year before the last one: whether somebody buys more or less than they did.
 HALF_YEAR_DAYS, YEAR_DAYS = 180, 365
-ORDER_STAGES = ("first order", "second order", "regular")
-ACQUIRED = ("new, within a year", "old, before that")
+ORDER_STAGES = (mark("first order"), mark("second order"), mark("regular"))
+ACQUIRED = (mark("new, within a year"), mark("old, before that"))
 
 BUYING = Shape(
     "one row per customer with an order before the day",

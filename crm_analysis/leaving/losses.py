@@ -12,6 +12,7 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.engine import Table
+from crm_analysis.language import mark
 from crm_analysis.params import Run, first_of_month
 from crm_analysis.schema import Column, Shape
 
@@ -25,8 +26,8 @@ MONTHS = Shape("one row per month", {"month": Column("text", "month"), **_COUNTS
 STAGES = Shape(
     "one row per group of customers at the start of the month; where there are no dates of all customers to date",
     {
-        "dimension": Column("text", "customers by"),
-        "group": Column("text", "group"),
+        "dimension": Column("label", "customers by"),
+        "group": Column("label", "group"),
         **_COUNTS,
         "previous_month_loss_rate": Column("fraction", "share lost in the month before"),
         "last_year_loss_rate": Column("fraction", "share lost in the same month last year"),
@@ -34,7 +35,7 @@ STAGES = Shape(
 )
 
 # A column by which customers are grouped, in words.
-DIMENSIONS = {"stage": "orders so far", "acquired": "first order", "tenure": "time as a customer"}
+DIMENSIONS = {"stage": mark("orders so far"), "acquired": mark("first order"), "tenure": mark("time as a customer")}
 
 Cells = Mapping[str, pd.DataFrame]
 

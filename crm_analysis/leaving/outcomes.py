@@ -18,7 +18,7 @@ import pandas as pd
 from crm_analysis import engine, language
 from crm_analysis.engine import Table
 from crm_analysis.errors import NotEnoughData
-from crm_analysis.language import _
+from crm_analysis.language import _, counted, mark
 from crm_analysis.leaving.drivers import SHOWN, label
 from crm_analysis.models import classifier
 from crm_analysis.models.classifier import Features
@@ -30,29 +30,30 @@ MIN_OF_EACH = 25
 MOST_CODES = 10
 # A larger calibration error is called poor.
 MAX_CALIBRATION_ERROR = 0.05
-KIND_NAMES = {"logistic": "logistic regression", "boosting": "gradient boosting"}
-BASE_RATE = "everybody alike"
-ALIVE, NO_ORDER = "P(alive), MBG/NBD", "no order, MBG/NBD"
+KIND_NAMES = {"logistic": mark("logistic regression"), "boosting": mark("gradient boosting")}
+BASE_RATE = mark("everybody alike")
+ALIVE, NO_ORDER = mark("P(alive), MBG/NBD"), mark("no order, MBG/NBD")
 # Forecasts that tell who is likelier, not how likely the outcome is.
 RANKINGS = (ALIVE,)
 # A customer's reasons: at most so many, and each makes up this share of the probability at least, but for a lone one.
 N_REASONS, LEAST_SHARE = 3, 0.05
 # Drivers whose values are looked at, and categories of each.
 MOST_CLASSED, MOST_CLASSES = 4, 6
+OTHER, NOT_KNOWN = mark("other"), mark("not known")
 # A driver counts that is worth so much AUC.
 LEAST_LOSS = 0.002
 
 _MEASURES = {
-    "auc": "AUC (0.5 guessed, 1 perfect)",
-    "lift": "lift in the top tenth",
-    "average_precision": "average precision (1 perfect)",
-    "brier": "Brier score (0 perfect)",
-    "calibration_error": "calibration error (0 perfect)",
+    "auc": mark("AUC (0.5 guessed, 1 perfect)"),
+    "lift": mark("lift in the top tenth"),
+    "average_precision": mark("average precision (1 perfect)"),
+    "brier": mark("Brier score (0 perfect)"),
+    "calibration_error": mark("calibration error (0 perfect)"),
 }
 SCORECARD = Shape(
     "one row per forecast; in brackets the 95% interval",
     {
-        "forecast": Column("text", "forecast"),
+        "forecast": Column("label", "forecast"),
         "n_customers": Column("integer", "customers judged"),
         **{one: Column("text", meaning) for one, meaning in _MEASURES.items()},
     },
@@ -70,15 +71,15 @@ CALIBRATION = Shape(
 DRIVERS = Shape(
     "one row per driver of the forecast, the strongest first",
     {
-        "driver": Column("text", "driver"),
+        "driver": Column("label", "driver"),
         "auc_loss": Column("fraction", "AUC lost where the driver is dealt out at random"),
     },
 )
 CLASSES = Shape(
     "one row per driver and class of its values",
     {
-        "driver": Column("text", "driver"),
-        "class": Column("text", "value"),
+        "driver": Column("label", "driver"),
+        "class": Column("text", "value", own=(OTHER, NOT_KNOWN)),
         "n_customers": Column("integer", "customers judged"),
         "lost_rate": Column("fraction", "share that was lost"),
     },
@@ -162,14 +163,42 @@ def select_rows(table: Table, features: Features, *others: str) -> Table:
     return table.select("customer_id", *others, *numbers, *categories)
 
 
-def require_outcomes(rows: pd.DataFrame, what: str, file: str) -> None:
+def require_outcomes(rows: pd.DataFrame, is_to_judge: bool, file: str) -> None:
     """Raises NotEnoughData E-MIN-3 where too few customers were lost, or stayed, to learn or to judge from."""
-    for is_lost, words in ((True, _("were lost")), (False, _("stayed"))):
-        n = rows.loc[rows["is_lost"] == is_lost, "customer_id"].nunique() if len(rows) else 0
-        if n < MIN_OF_EACH:
-            text = _("only {n} customers {outcome} in the time to {what} from; a forecast needs {least}")
-            fix = text.format(n=language.integer(n), outcome=words, what=what, least=MIN_OF_EACH)
-            raise NotEnoughData("E-MIN-3", fix, file=file)
+    lost, stayed = (
+        rows.loc[rows["is_lost"] == is_lost, "customer_id"].nunique() if len(rows) else 0 for is_lost in (True, False)
+    )
+    if min(lost, stayed) >= MIN_OF_EACH:
+        return
+    if lost < MIN_OF_EACH and is_to_judge:
+        fix = counted(
+            lost,
+            "only {n} customer was lost in the time to judge from; a forecast needs {least}",
+            "only {n} customers were lost in the time to judge from; a forecast needs {least}",
+            least=MIN_OF_EACH,
+        )
+    elif lost < MIN_OF_EACH:
+        fix = counted(
+            lost,
+            "only {n} customer was lost in the time to learn from; a forecast needs {least}",
+            "only {n} customers were lost in the time to learn from; a forecast needs {least}",
+            least=MIN_OF_EACH,
+        )
+    elif is_to_judge:
+        fix = counted(
+            stayed,
+            "only {n} customer stayed in the time to judge from; a forecast needs {least}",
+            "only {n} customers stayed in the time to judge from; a forecast needs {least}",
+            least=MIN_OF_EACH,
+        )
+    else:
+        fix = counted(
+            stayed,
+            "only {n} customer stayed in the time to learn from; a forecast needs {least}",
+            "only {n} customers stayed in the time to learn from; a forecast needs {least}",
+            least=MIN_OF_EACH,
+        )
+    raise NotEnoughData("E-MIN-3", fix, file=file)
 
 
 # Learning and judging.
@@ -193,8 +222,8 @@ def learn_over_time(
     newest, judged = days[0]
     early = [rows for day, rows in days if day + horizon_days <= newest]
     early = pd.concat(early, ignore_index=True) if early else judged.head(0)
-    require_outcomes(early, _("learn"), file)
-    require_outcomes(judged, _("judge"), file)
+    require_outcomes(early, False, file)
+    require_outcomes(judged, True, file)
     rows = pd.concat([rows for _day, rows in days], ignore_index=True)
     learning, aucs = refuse_leaks(learning, rows, judged)
     models = {kind: _fit(kind, early, learning.features, learning.seed) for kind in learning.kinds}
@@ -208,7 +237,7 @@ def learn_over_time(
 
 def learn_once(rows: pd.DataFrame, learning: Learning, *, alone: Mapping[str, str], file: str) -> Outlook:
     """Learned on all rows, and judged by stratified cross-validation. To compare with: ``alone``, as above."""
-    require_outcomes(rows, _("learn"), file)
+    require_outcomes(rows, False, file)
     learning, aucs = refuse_leaks(learning, rows)
     y = _y(rows)
 
@@ -311,7 +340,7 @@ def explain(table: Table, outlook: Outlook, say: Say, others: Sequence[str]) -> 
             # Two drivers may say the same. Where none is strong, the strongest that says something.
             said = list(dict.fromkeys(filter(None, (say(one, row) for one in strong))))[:N_REASONS]
             said = said or list(filter(None, (say(one, row) for one in names)))[:1]
-            reasons.append("; ".join(said) or _("no single driver stands out"))
+            reasons.append(_("; ").join(said) or _("no single driver stands out"))
         return pd.DataFrame({"customer_id": frame["customer_id"], "reason": reasons})
 
     rows = select_rows(table, outlook.learning.features, *others)
@@ -360,7 +389,7 @@ def describe_classes(rows: pd.DataFrame, learning: Learning, drivers: Sequence[s
         values, is_lost = rows[column], rows["is_lost"]
         if column in learning.features.categories:
             common = values.value_counts().index[:MOST_CLASSES]
-            classes = values.where(values.isin(common), _("other")).replace("", _("not known"))
+            classes = values.where(values.isin(common), OTHER).replace("", NOT_KNOWN)
         else:
             classes = pd.qcut(values, 4, labels=False, duplicates="drop")
         for name, some in values.groupby(classes):
@@ -378,7 +407,7 @@ def warn(outlook: Outlook) -> list[str]:
     """What the reader must know before trusting the forecast."""
     told = [
         _("“{name}” alone tells who is lost (AUC {auc}), as only something recorded afterwards can: it is left out of the"
-          " forecast. Check what it is.").format(name=label(name), auc=language.decimal(outlook.aucs[name], 3))
+          " forecast. Check what it is.").format(name=_(label(name)), auc=language.decimal(outlook.aucs[name], 3))
         for name in outlook.refused
     ]  # fmt: skip
     scores = outlook.scores.set_index(["forecast", "measure"])

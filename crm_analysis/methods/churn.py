@@ -40,7 +40,7 @@ from crm_analysis.contracts import TENURE_STAGES, attributes_of, is_dated, known
 from crm_analysis.customers import TRIPLE, count_triples, list_order_days, margin_rate, summarise_purchases
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData, ParameterError
-from crm_analysis.language import _
+from crm_analysis.language import _, counted, mark
 from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
 from crm_analysis.leaving.histories import ACQUIRED, ORDER_STAGES
 from crm_analysis.leaving.outcomes import Learning, Outlook
@@ -58,8 +58,8 @@ PLACE = 50
 TOP_ROWS = 20
 # Without an order for so long the source has stopped.
 ALIVE_DAYS = 30
-ACTIVE_ONLY = "… of customers not lapsed then"
-DAYS_ALONE, TENURE_ALONE = "days since the last order alone", "months as a customer alone"
+ACTIVE_ONLY = mark("… of customers not lapsed then")
+DAYS_ALONE, TENURE_ALONE = mark("days since the last order alone"), mark("months as a customer alone")
 
 # The shapes of the report's tables.
 MONTHS, STAGES, TOP, REASONS = losses.MONTHS, losses.STAGES, contacts.TOP, endings.REASONS
@@ -174,7 +174,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     if not parts and not missing:
         raise NotEnoughData("E-MIN-2", _("the source has no table orders or contracts"), file=run.source)
     if not parts:
-        raise NotEnoughData(missing[0].code, "; ".join(one.fix for one in missing), file=missing[0].file)
+        raise NotEnoughData(missing[0].code, _("; ").join(one.fix for one in missing), file=missing[0].file)
     orders, contracts = parts.get("orders", Part()), parts.get("contracts", Part())
     told = [_("No report from {table}: {reason}.").format(table=one.file, reason=one.fix) for one in missing]
     return Result(
@@ -239,8 +239,13 @@ def require_orders(days: Table, as_of: date, params: Params) -> date:
         ), 1,
     ).iloc[0]  # fmt: skip
     if one["n"] < params.min_customers:
-        text = _("{n} customers with an order by then, and the method needs {least}")
-        raise NotEnoughData("E-MIN-1", text.format(n=int(one["n"]), least=params.min_customers), file="orders")
+        fix = counted(
+            one["n"],
+            "{n} customer with an order by then, and the method needs {least}",
+            "{n} customers with an order by then, and the method needs {least}",
+            least=params.min_customers,
+        )
+        raise NotEnoughData("E-MIN-1", fix, file="orders")
     today, first, last = day_number(as_of), int(one["first"]), int(one["last"])
     needed = max(params.min_history_days, params.min_past_days + 2 * params.horizon_days)
     if today - first < needed:
@@ -251,10 +256,13 @@ def require_orders(days: Table, as_of: date, params: Params) -> date:
         text = _("no order in the last {n} days of the month: the source has stopped")
         raise NotEnoughData("E-MIN-1", text.format(n=ALIVE_DAYS), file="orders")
     if one["n_regular"] < params.min_regular_customers:
-        text = _("{n} customers with three orders or more, and the method needs {least}")
-        raise NotEnoughData(
-            "E-MIN-1", text.format(n=int(one["n_regular"]), least=params.min_regular_customers), file="orders"
+        fix = counted(
+            one["n_regular"],
+            "{n} customer with three orders or more, and the method needs {least}",
+            "{n} customers with three orders or more, and the method needs {least}",
+            least=params.min_regular_customers,
         )
+        raise NotEnoughData("E-MIN-1", fix, file="orders")
     return date.fromordinal(date(1970, 1, 1).toordinal() + first)
 
 
@@ -337,7 +345,7 @@ def value_buyers(scored: Table, days: Table, run: Run, rate: float, params: Para
     amount = nw.max_horizontal(nw.col("_net").fill_null(0).cast(nw.Float64), nw.lit(0.0))
     valued = histories.add_order_stage(scored.join(net, on="customer_id", how="left"), "segment")
     return valued.with_columns(
-        part=nw.lit("orders"),
+        part=nw.lit(mark("orders")),
         is_lapsed=is_lapsed(nw.col, params),
         value_amount=amount * rate,
         days_since_last_order=nw.col("days_since_last_order").cast(nw.Int64),
@@ -357,8 +365,13 @@ def analyse_contracts(tables: Tables, run: Run, params: Params) -> Part:
     now = engine.materialise(summarise_contracts(contracts, run.as_of))
     n = engine.n_rows(now)
     if n < params.min_customers:
-        text = _("{n} customers with a contract by then, and the method needs {least}")
-        raise NotEnoughData("E-MIN-1", text.format(n=n, least=params.min_customers), file="contracts")
+        fix = counted(
+            n,
+            "{n} customer with a contract by then, and the method needs {least}",
+            "{n} customers with a contract by then, and the method needs {least}",
+            least=params.min_customers,
+        )
+        raise NotEnoughData("E-MIN-1", fix, file="contracts")
     # What was billed to date is known as of the export only.
     numbers = ("tenure_months", "monthly_amount", *(() if is_dated(contracts) else ("total_amount",)))
     features = Features(numbers=(*numbers, *kinds.numbers), categories=kinds.categories)
@@ -418,7 +431,7 @@ def value_contracts(scored: Table, rate: float, params: Params) -> Table:
     """contacts.SCORED of running customers, and what is known of them."""
     amount = nw.col("monthly_amount").cast(nw.Float64).fill_null(0.0) * params.value_months
     return terms.add_tenure_stage(scored, "segment").with_columns(
-        part=nw.lit("contracts"),
+        part=nw.lit(mark("contracts")),
         is_lapsed=nw.lit(False),
         value_amount=amount * rate,
         tenure_months=nw.col("tenure_months").round(1),
@@ -480,11 +493,10 @@ def _money(amount: nw.Expr) -> nw.Expr:
 def assumptions(result: Result, params: Params, currency: str) -> pd.DataFrame:
     """ASSUMPTIONS: what the list and the profit rest on, and who reads the report should set."""
     margin = _("as known from costs, else 100%") if params.margin_rate is None else language.percent(params.margin_rate)
-    lapse = _("{n} days of silence").format(n=params.lapse_days)
+    text = _("{days} days of silence")
     if params.lapse_rule == "gap":
-        lapse = _("{n} times the customer's own gap between orders, and {lapse} after one order").format(
-            n=language.plain(params.lapse_gap_multiple), lapse=lapse
-        )
+        text = _("{n} times the customer's own gap between orders, and {days} days of silence after one order")
+    lapse = text.format(days=params.lapse_days, n=language.plain(params.lapse_gap_multiple))
     of_orders = [(_("lapsed after (lapse_rule, lapse_days)"), lapse)] if result.orders.customers is not None else []
     ahead = [(_("the forecast looks ahead (horizon_days)"), _("{n} days").format(n=params.horizon_days))]
     pairs = [
@@ -511,17 +523,36 @@ def key_figures(result: Result) -> list[KeyFigure]:
     }
     told = [(part, names[one]) for one in names if (part := getattr(result, one)).customers is not None]
     figures = []
+    meanings = {
+        "n_lost": _("Customers who counted as active at the month's start and as lost at its end."),
+        "loss_rate": _("The lost, as a share of the customers who were active at the month's start."),
+        "lost_amount": _(
+            "What the lost stood for in 12 months: what they spent, or twelve times their monthly amount."
+        ),
+    }
     for part, (n_lost, rate, amount, at_risk) in told:
         now, before, last_year = _last_months(part)
         losses_now = [(n_lost, "n_lost", "count"), (rate, "loss_rate", "share"), (amount, "lost_amount", "money")]
         figures += [
             KeyFigure(
-                name=name, value=now[column], unit=unit, previous=before.get(column), last_year=last_year.get(column)
+                name=name,
+                value=now[column],
+                unit=unit,
+                previous=before.get(column),
+                last_year=last_year.get(column),
+                meaning=meanings[column],
             )
             for name, column, unit in losses_now[: 1 if len(told) > 1 else 3]
             if column in now
         ]
-        figures.append(KeyFigure(name=at_risk, value=part.facts["at_risk_amount"], unit="money"))
+        figures.append(
+            KeyFigure(
+                name=at_risk,
+                value=part.facts["at_risk_amount"],
+                unit="money",
+                meaning=_("The value of each customer times the probability of losing the customer, added up."),
+            )
+        )
     return figures
 
 
@@ -579,18 +610,23 @@ def tell_contracts(part: Part, run: Run, params: Params, currency: str) -> list[
 
 def _tell_reasons(part: Part) -> list[str]:
     """The reason of most customers, and that of most money where it is another."""
-    recorded = part.reasons[part.reasons["end_reason"] != _("not recorded")]
+    recorded = part.reasons[part.reasons["end_reason"] != endings.NOT_RECORDED]
     if recorded.empty:
         return []
     common, dear = recorded.iloc[0], recorded.sort_values("amount_rank", kind="stable").iloc[0]
-    text = _("The commonest recorded reason of 12 months: “{reason}” ({share} of those who left)")
-    if part.facts["is_snapshot"]:
-        text = _("The commonest recorded reason: “{reason}” ({share} of those who left)")
-    told = text.format(reason=common["end_reason"], share=language.percent(common["customer_share"]))
-    if common["end_reason"] != dear["end_reason"]:
-        text = _("; most money: “{reason}” ({share} of it)")
-        told += text.format(reason=dear["end_reason"], share=language.percent(dear["amount_share"]))
-    return [told + "."]
+    if common["end_reason"] == dear["end_reason"]:
+        text = _("The commonest recorded reason of 12 months: “{common}” ({share} of those who left).")
+        if part.facts["is_snapshot"]:
+            text = _("The commonest recorded reason: “{common}” ({share} of those who left).")
+    else:
+        text = _("The commonest recorded reason of 12 months: “{common}” ({share} of those who left); most money: “{dear}”"
+                 " ({amount_share} of it).")  # fmt: skip
+        if part.facts["is_snapshot"]:
+            text = _("The commonest recorded reason: “{common}” ({share} of those who left); most money: “{dear}”"
+                     " ({amount_share} of it).")  # fmt: skip
+    shares = {"share": common["customer_share"], "amount_share": dear["amount_share"]}
+    shares = {name: language.percent(share) for name, share in shares.items()}
+    return [text.format(common=common["end_reason"], dear=dear["end_reason"], **shares)]
 
 
 def _tell_stages(part: Part, dimension: str) -> list[str]:
@@ -619,8 +655,8 @@ def _tell_groups(part: Part) -> list[str]:
     shares = first_year.groupby("group")["retained_share"].last().sort_values()
     return [
         _("After a year {low} of the customers with {name} “{worst}” are still there, and {high} of those with “{best}”.").format(
-            low=language.percent(shares.iloc[0], 0), name=drivers.label(part.facts["group"]), worst=shares.index[0],
-            high=language.percent(shares.iloc[-1], 0), best=shares.index[-1])
+            low=language.percent(shares.iloc[0], 0), name=_(drivers.label(part.facts["group"])),
+            worst=_show_group(shares.index[0]), high=language.percent(shares.iloc[-1], 0), best=_show_group(shares.index[-1]))
     ]  # fmt: skip
 
 
@@ -646,16 +682,22 @@ def _tell_forecast(part: Part) -> str:
     scores = part.outlook.scores
     names = [one for one in scores["forecast"].unique() if one == ACTIVE_ONLY] or [scores["forecast"].iloc[0]]
     own = scores[scores["forecast"] == names[0]].set_index("measure")["value"]
-    text = _("How good the forecast is: of the tenth it ranked highest {lift} times as many were lost as of all{who}; of a customer"
+    text = _("How good the forecast is: of the tenth it ranked highest {lift} times as many were lost as of all; of a customer"
              " who was lost and one who stayed it ranked the right one higher in {auc} of cases.")  # fmt: skip
-    who = _(" who had not lapsed yet") if names[0] == ACTIVE_ONLY else ""
-    return text.format(lift=language.decimal(own["lift"]), auc=language.percent(own["auc"], 0), who=who)
+    if names[0] == ACTIVE_ONLY:
+        text = _("How good the forecast is: of the tenth it ranked highest {lift} times as many were lost as of all who had not"
+                 " lapsed yet; of a customer who was lost and one who stayed it ranked the right one higher in {auc} of"
+                 " cases.")  # fmt: skip
+    return text.format(lift=language.decimal(own["lift"]), auc=language.percent(own["auc"], 0))
 
 
 def caption_group(part: Part) -> str:
     return _("Share of customers still there, by {attribute}").format(
-        attribute=drivers.label(part.facts.get("group") or "")
+        attribute=_(drivers.label(part.facts.get("group") or ""))
     )
+
+
+_show_group = partial(language.own, words=(endings.ALL, endings.NOT_KNOWN))
 
 
 # Charts.
@@ -663,7 +705,7 @@ def caption_group(part: Part) -> str:
 
 def plot_months(months: pd.DataFrame, value: str, show: charts.Show, ylabel: str, ax: Axes | None = None) -> Axes:
     """A number by month."""
-    return charts.columns(months, "month", value, show, ylabel=ylabel, ax=ax)
+    return charts.columns(months, "month", value, show, ylabel=_(ylabel), ax=ax)
 
 
 def plot_stages(stages: pd.DataFrame, ax: Axes | None = None) -> Axes:
@@ -712,7 +754,7 @@ def plot_calibration(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_retention(retention: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Who is still there after how many months."""
     axes = charts.lines(
-        retention, "group", "tenure_months", "retained_share", language.integer, partial(language.percent, digits=0),
+        retention.assign(group=retention["group"].map(_show_group)), "group", "tenure_months", "retained_share", language.integer, partial(language.percent, digits=0),
         xlabel=_("months since the first contract began"), ylabel=_("share still there"),
         band=("retained_low", "retained_high"), is_step=True, ax=ax,
     )  # fmt: skip
@@ -723,4 +765,6 @@ def plot_retention(retention: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def plot_reasons(reasons: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Recorded reasons, in customers and in money."""
     names = {"customer_share": _("share of customers"), "amount_share": _("share of the amount")}
-    return charts.paired_bars(reasons.head(10), "end_reason", names, language.percent, xlabel=_("share"), ax=ax)
+    shown = reasons.head(10)
+    shown = shown.assign(end_reason=[language.own(one, (endings.NOT_RECORDED,)) for one in shown["end_reason"]])
+    return charts.paired_bars(shown, "end_reason", names, language.percent, xlabel=_("share"), ax=ax)

@@ -26,7 +26,7 @@ It cannot tell why something sells, nor want from offer: what was not in the ran
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -35,7 +35,7 @@ from crm_analysis import charts, engine, language
 from crm_analysis.customers import move_matrix
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
-from crm_analysis.language import _
+from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run, first_of_month, nearest
 from crm_analysis.schema import KeyFigure, Shape
 from crm_analysis.tastes import attributes, offers, pairs, preferences, sequences, trends
@@ -48,8 +48,9 @@ from crm_analysis.tastes.trends import VALUES, rank_rising
 REQUIRES = ("order_lines", "products")
 # Where the report stands in the pack.
 PLACE = 30
-DIMENSIONS = ("category", "taste", "brand")
+DIMENSIONS = (mark("category"), mark("taste"), mark("brand"))
 MAX_LISTED = 15
+NOBODY = mark("no order yet")
 
 ATTRIBUTES, COMBINATIONS, OFFER, CHECK = attributes.ATTRIBUTES, pairs.COMBINATIONS, offers.OFFER, offers.CHECK
 
@@ -82,9 +83,9 @@ class Params:
     customers' attribute for who likes what; empty: the first. ``offer``: attribute → value, at most one of a dimension; empty:
     what rises most. ``list_rows``: the most customers in the action list for people."""
 
-    category: tuple[str, ...] = ("department", "category", "subcategory")
-    taste: tuple[str, ...] = ("colour", "pattern", "shape", "material", "size")
-    brand: tuple[str, ...] = ("brand", "maker", "character")
+    category: tuple[str, ...] = attributes.CATEGORY
+    taste: tuple[str, ...] = attributes.TASTE
+    brand: tuple[str, ...] = attributes.BRAND
     leads: dict[str, str] = field(default_factory=dict)
     max_values: int = 40
     trend_months: int = 3
@@ -180,8 +181,13 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
 def _require(customers: Table, min_customers: int) -> None:
     n = engine.n_rows(customers)
     if n < min_customers:
-        reason = _("{n} customers with a sale by then, and the method needs {least}")
-        raise NotEnoughData("E-MIN-1", reason.format(n=n, least=min_customers), file="order_lines")
+        reason = counted(
+            n,
+            "{n} customer with a sale by then, and the method needs {least}",
+            "{n} customers with a sale by then, and the method needs {least}",
+            least=min_customers,
+        )
+        raise NotEnoughData("E-MIN-1", reason, file="order_lines")
 
 
 # Small frame steps.
@@ -216,16 +222,24 @@ def key_figures(result: Result) -> list[KeyFigure]:
     groups = groups[groups["group"] != TOO_FEW]
     text = _("sales of the month with a known {attribute}").format(attribute=_(months["attribute"].iloc[0]))
     return [
-        KeyFigure(name=text, unit="money", value=known[now], **{one: known.get(month) for one, month in past.items()}),
         KeyFigure(
-            name=_("{value}, share of the month").format(value=_(top)), unit="share",
+            name=text, unit="money", value=known[now], **{one: known.get(month) for one, month in past.items()},
+            meaning=_("What was sold in the month of products whose attribute is known."),
+        ),
+        KeyFigure(
+            name=_("{value}, share of the month").format(value=top), unit="share",
             value=share[now], **{one: share.get(month) for one, month in past.items()},
+            meaning=_("The month's largest value, as a share of all sales."),
         ),
         KeyFigure(
             name=_("customers with a known preference"), value=groups["n_customers"].sum(),
             previous=groups["n_customers_previous_month"].sum(), last_year=groups["n_customers_last_year"].sum(min_count=1),
+            meaning=_("Customers with enough orders to tell what they buy more of than others do."),
         ),
-        KeyFigure(name=_("customers on the list"), value=engine.n_rows(result.actions)),
+        KeyFigure(
+            name=_("customers on the list"), value=engine.n_rows(result.actions),
+            meaning=_("Active customers who are more inclined to what is offered than all are."),
+        ),
     ]  # fmt: skip
 
 
@@ -237,7 +251,7 @@ def findings(result: Result, currency: str) -> list[str]:
     told = [
         _("“{value}” is the largest {attribute}: {share} of sales to date ({amount}), bought by {n} customers. The {attribute}"
           " is known of {known} of the lines sold.").format(
-            value=_(top["value"]), attribute=attribute, share=language.percent(top["amount_share"]),
+            value=_show_value(top["value"]), attribute=attribute, share=language.percent(top["amount_share"]),
             amount=language.short_money(top["amount"], currency), n=language.integer(top["n_customers"]),
             known=language.percent(known))
     ]  # fmt: skip
@@ -248,7 +262,7 @@ def findings(result: Result, currency: str) -> list[str]:
                 _("The largest group, {n} customers ({share}), prefers “{value}”: it is {own} of what they spend each, on"
                   " average.").format(
                     n=language.integer(group.n_customers), share=language.percent(group.customer_share),
-                    value=_(group.group), own=language.percent(group.mean_own_share))
+                    value=group.group, own=language.percent(group.mean_own_share))
             )  # fmt: skip
     told += [_tell_hits(select(result.hits, first_dimension(result)), attribute)]
     told += [_tell_offer(result)] if len(result.offer) else []
@@ -256,16 +270,22 @@ def findings(result: Result, currency: str) -> list[str]:
 
 
 def _tell_trend(values: pd.DataFrame, basis: str) -> str:
-    text = _("“{value}” ({attribute}) from {before} to {now}")
-    parts = [
-        words + ", ".join(
-            text.format(value=_(one.value), attribute=_(one.attribute), before=language.percent(one.earlier_share),
-                        now=language.percent(one.recent_share))
-            for one in rank_rising(values, sign).head(2).itertuples())
-        for words, sign in ((_("rising: "), 1), (_("falling: "), -1)) if len(rank_rising(values, sign))
-    ]  # fmt: skip
-    changes = "; ".join(parts) or _("no share of sales changed by more than chance explains")
-    return _("Against {basis}, {changes}.").format(basis=basis, changes=changes)
+    change = _("“{value}” ({attribute}) from {before} to {now}")
+    rising, falling = (
+        language.listed([
+            change.format(value=one.value, attribute=_(one.attribute), before=language.percent(one.earlier_share),
+                          now=language.percent(one.recent_share))
+            for one in rank_rising(values, sign).head(2).itertuples()])
+        for sign in (1, -1)
+    )  # fmt: skip
+    text = _("Against {basis}, no share of sales changed by more than chance explains.")
+    if rising and falling:
+        text = _("Against {basis}, rising: {rising}; falling: {falling}.")
+    elif rising:
+        text = _("Against {basis}, rising: {rising}.")
+    elif falling:
+        text = _("Against {basis}, falling: {falling}.")
+    return text.format(basis=_(basis), rising=rising, falling=falling)
 
 
 def _tell_hits(hits: pd.DataFrame, attribute: str) -> str:
@@ -273,7 +293,7 @@ def _tell_hits(hits: pd.DataFrame, attribute: str) -> str:
     rates = hits.set_index("guess")
     if rates["hit_1_rate"].isna().all():
         return _("What comes next cannot be judged: too few orders, or values, in the last months.")
-    best, simple = rates["hit_1_rate"].idxmax(), rates.loc[["most popular", "same as last time"]]
+    best, simple = rates["hit_1_rate"].idxmax(), rates.loc[[sequences.POPULAR, sequences.SAME]]
     if best in simple.index:
         verdict = _("“{best}” is as good as anything learnt: a weak ground for a list")
     elif rates.loc[best, "hit_1_low_rate"] > simple["hit_1_high_rate"].max():
@@ -284,20 +304,23 @@ def _tell_hits(hits: pd.DataFrame, attribute: str) -> str:
                for one in rates.itertuples()]  # fmt: skip
     text = _("The {attribute} of the next order is guessed right in {guesses} ({n} cases); {verdict}.")
     n = language.integer(rates["n_cases"].iloc[0])
-    return text.format(attribute=attribute, guesses=", ".join(guesses), n=n, verdict=verdict.format(best=_(best)))
+    return text.format(attribute=attribute, guesses=language.listed(guesses), n=n, verdict=verdict.format(best=_(best)))
 
 
 def _tell_offer(result: Result) -> str:
     n, shares = engine.n_rows(result.actions), result.check.set_index("group")["later_share"]
-    what, why = ", ".join(_(one) for one in result.offer["value"]), result.offer["chosen"].iloc[0]
-    text = _("To offer: {what}, because {why}; {n} active customers are more inclined to it than all are.")
-    text = text.format(what=what, why=why, n=language.integer(n))
+    text = counted(
+        n,
+        "To offer: {what}, because {why}; {n} active customer is more inclined to it than all are.",
+        "To offer: {what}, because {why}; {n} active customers are more inclined to it than all are.",
+        what=language.listed(list(result.offer["value"])), why=_(result.offer["chosen"].iloc[0]),
+    )  # fmt: skip
     if len(shares.dropna()) < 2:
         return text
-    return text + _(" Such a list, made before the last months, would have named customers who then spent {listed} on it, the"
-                    " others {others}.").format(
-        listed=language.percent(shares["on the list"]), others=language.percent(shares["others"])
-    )  # fmt: skip
+    check = _("Such a list, made before the last months, would have named customers who then spent {listed} on it, the others"
+              " {others}.")  # fmt: skip
+    listed, others = (language.percent(shares[one]) for one in (offers.LISTED, offers.OTHERS))
+    return f"{text} {check.format(listed=listed, others=others)}"
 
 
 def rising_table(result: Result) -> pd.DataFrame:
@@ -311,12 +334,15 @@ def combination_table(result: Result) -> pd.DataFrame:
 
 
 def title_changes(result: Result) -> str:
-    return _("Share of sales in the last months against {basis}").format(basis=result.basis)
+    return _("Share of sales in the last months against {basis}").format(basis=_(result.basis))
 
 
 # Charts.
 
 MAX_BARS, MAX_ROWS, MAX_COLUMNS, MAX_PANELS = 14, 12, 10, 8
+# Data as they are, but for these words of ours among them.
+_show_value = partial(language.own, words=(OTHER, NOT_KNOWN))
+_show_group = partial(language.own, words=(OTHER, TOO_FEW, NOBODY))
 
 
 def _named(frame: pd.DataFrame, *columns: str) -> pd.DataFrame:
@@ -335,7 +361,7 @@ def plot_values(values: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rest = values.drop(shown.index).assign(value=lambda one: one["value"].where(one["value"] == NOT_KNOWN, OTHER))
     rest = rest.groupby("value", as_index=False)["amount_share"].sum().sort_values("value", ascending=False)
     shown = pd.concat([shown, rest], ignore_index=True)
-    shown = shown.assign(value=[_(one) for one in shown["value"]])
+    shown = shown.assign(value=[_show_value(one) for one in shown["value"]])
     return charts.bars(shown, "value", "amount_share", language.percent, xlabel=_("share of sales"), ax=ax)
 
 
@@ -379,7 +405,7 @@ def plot_pairs(pairs: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_groups(groups: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Share of customers and of money of the groups of one dimension."""
-    shown = groups.head(MAX_BARS).assign(group=[_(one) for one in groups["group"].head(MAX_BARS)])
+    shown = groups.head(MAX_BARS).assign(group=[_show_group(one) for one in groups["group"].head(MAX_BARS)])
     names = {"customer_share": _("share of customers"), "amount_share": _("share of the amount")}
     return charts.paired_bars(shown, "group", names, language.percent, xlabel=_("share"), ax=ax)
 
@@ -389,7 +415,7 @@ def plot_moves(moves: pd.DataFrame, ax: Axes | None = None) -> Axes:
     sizes = moves.groupby("to_group")["n_customers"].sum().drop(TOO_FEW, errors="ignore")
     names = [*sizes.sort_values(ascending=False, kind="stable").index[: MAX_COLUMNS - 1], TOO_FEW]
     shown = moves[moves["to_group"].isin(names) & (moves["from_group"].isin(names) | moves["from_group"].isna())]
-    matrix = move_matrix(shown, "n_customers", names, _("no order yet")).rename(index=_, columns=_)
+    matrix = move_matrix(shown, "n_customers", names, NOBODY).rename(index=_show_group, columns=_show_group)
     labels = {"xlabel": _("preference now"), "ylabel": _("preference a month ago")}
     return charts.heat_map(matrix, language.integer, **labels, ax=ax)
 
@@ -400,7 +426,8 @@ def plot_likes(likes: pd.DataFrame, ax: Axes | None = None) -> Axes:
     rows, columns = _largest(own, "value", MAX_ROWS), _largest(own, "group", MAX_COLUMNS)
     columns = sorted(columns, key=lambda one: (one == NOT_KNOWN, one))
     matrix = own.pivot(index="value", columns="group", values="affinity").reindex(index=rows, columns=columns)
-    return charts.ratio_map(matrix.rename(columns=_), _ratio, xlabel=_("customers"), ylabel=_("what they buy"), ax=ax)
+    matrix = matrix.rename(columns=_show_value)
+    return charts.ratio_map(matrix, _ratio, xlabel=_("customers"), ylabel=_("what they buy"), ax=ax)
 
 
 def plot_transitions(transitions: pd.DataFrame, ax: Axes | None = None) -> Axes:

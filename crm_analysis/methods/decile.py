@@ -32,7 +32,7 @@ from crm_analysis.customers import (
     require,
 )
 from crm_analysis.engine import Table, Tables
-from crm_analysis.language import _
+from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run, first_of_month
 from crm_analysis.schema import MOVES, Column, KeyFigure, Shape, day_number
 
@@ -41,6 +41,10 @@ REQUIRES = ("orders",)
 PLACE = 20
 GROUPS = 10
 OUTSIDE = 0
+# Of what the concentration is shown: to date, and of the window now, a month and a year ago.
+BASES = ALL_TIME, WINDOW, BEFORE, LAST_YEAR = (
+    mark("all time"), mark("window"), mark("previous month"), mark("last year"),
+)  # fmt: skip
 
 DECILES = Shape(
     "one row per group, the best first",
@@ -66,7 +70,7 @@ LORENZ = Shape(
 CONCENTRATION = Shape(
     "one row per basis",
     {
-        "basis": Column("text", "all time; the window now, a month and a year ago"),
+        "basis": Column("label", "all time; the window now, a month and a year ago"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "their amount"),
         "top_share": Column("fraction", "share of the amount that the top 20 % of customers bring"),
@@ -117,7 +121,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         engine.materialise(group_customers(within_window(tables, day, params), params))
         for day in (run.as_of, run.starts, run.last_year_as_of)
     )
-    bases = {"all time": all_time, "window": window, "previous month": before, "last year": last_year}
+    states = (all_time, window, before, last_year)
     customers = engine.materialise(join_groups(all_time, window, before, params))
     return Result(
         customers=customers,
@@ -126,7 +130,8 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         window=describe_groups(engine.collect(sum_groups(window, params), GROUPS)),
         lorenz=describe_curve(engine.collect(sum_hundredths(all_time, params), 100)),
         concentration=pd.concat(
-            [concentrate(grouped, basis, params) for basis, grouped in bases.items()], ignore_index=True
+            [concentrate(grouped, basis, params) for basis, grouped in zip(BASES, states, strict=True)],
+            ignore_index=True,
         ),
         moves=MOVES.frame(
             engine.collect(count_moves(before, window, "decile", params.amount_column), (GROUPS + 1) ** 2)
@@ -271,16 +276,27 @@ def key_figures(result: Result) -> list[KeyFigure]:
     bases = result.concentration.set_index("basis")
     known = bases["n_customers"] > 0
 
-    def figure(name: str, column: str, unit: str) -> KeyFigure:
-        past = [bases.loc[one, column] if known[one] else None for one in ("previous month", "last year")]
-        return KeyFigure(name=name, value=bases.loc["window", column], unit=unit, previous=past[0], last_year=past[1])
+    def figure(name: str, column: str, unit: str, meaning: str) -> KeyFigure:
+        past = [bases.loc[one, column] if known[one] else None for one in (BEFORE, LAST_YEAR)]
+        return KeyFigure(
+            name=name, value=bases.loc[WINDOW, column], unit=unit, previous=past[0], last_year=past[1], meaning=meaning
+        )
 
     return [
-        figure(_("customers in the window"), "n_customers", "count"),
-        figure(_("amount in the window"), "amount", "money"),
-        figure(_("share of the top 20%"), "top_share", "share"),
-        figure(_("Gini coefficient"), "gini", "number"),
-    ]
+        figure(
+            _("customers in the window"), "n_customers", "count",
+            _("Customers with an order in the last months that the window counts."),
+        ),
+        figure(_("amount in the window"), "amount", "money", _("What these customers spent in the window.")),
+        figure(
+            _("share of the top 20%"), "top_share", "share",
+            _("Part of that amount which the fifth of the customers who spent most brought."),
+        ),
+        figure(
+            _("Gini coefficient"), "gini", "number",
+            _("How unequal the amounts are: 0 where all spend the same, 1 where one customer spends everything."),
+        ),
+    ]  # fmt: skip
 
 
 def findings(result: Result, currency: str) -> list[str]:
@@ -298,8 +314,8 @@ def findings(result: Result, currency: str) -> list[str]:
           ).format(
             share=language.percent(everything["top_share"]), window=language.percent(window["top_share"]),
             gini=language.decimal(everything["gini"], 2), gini_window=language.decimal(window["gini"], 2)),
-        _("{n} customers of last month's two best groups have fallen below the third, or out of the window.").format(
-            n=language.integer(fell)),
+        counted(fell, "{n} customer of last month's two best groups has fallen below the third, or out of the window.",
+            "{n} customers of last month's two best groups have fallen below the third, or out of the window."),
     ]  # fmt: skip
 
 

@@ -45,7 +45,7 @@ from crm_analysis.customers import (
 )  # fmt: skip
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
-from crm_analysis.language import _
+from crm_analysis.language import _, counted
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
 from crm_analysis.models.forecasting import mean_amount_error, total_error
@@ -128,7 +128,7 @@ CONCENTRATION = Shape(
 GROUPS = Shape(
     "one row per group of another report",
     {
-        "group": Column("text", "group"),
+        "group": Column("label", "group"),
         "n_customers": Column("integer", "customers"),
         "net_amount": Column("money", "net amount to date"),
         "n_alive": Column("integer", "expected to be alive"),
@@ -338,19 +338,22 @@ def _require_history(past: pd.DataFrame, params: Params) -> None:
     repeats = int(past.loc[past["n_repeat_days"] > 0, "n_customers"].sum())
     history = int(past["observed_days"].max()) if len(past) else 0
     if history < params.min_history_days:
-        message = f"{history} days of orders before the {params.holdout_months} months held out, and the method needs"
-        raise NotEnoughData("E-MIN-3", f"{message} {params.min_history_days}", file="orders")
+        text = _("{n} days of orders before the {months} months held out, and the method needs {least}")
+        fix = text.format(n=history, months=params.holdout_months, least=params.min_history_days)
+        raise NotEnoughData("E-MIN-3", fix, file="orders")
     if repeats < params.min_repeat_customers:
-        message = (
-            f"{repeats} customers with orders on two days or more before the months held out, and the method needs"
+        fix = counted(
+            repeats,
+            "{n} customer with orders on two days or more before the months held out, and the method needs {least}",
+            "{n} customers with orders on two days or more before the months held out, and the method needs {least}",
+            least=params.min_repeat_customers,
         )
-        raise NotEnoughData("E-MIN-3", f"{message} {params.min_repeat_customers}", file="orders")
+        raise NotEnoughData("E-MIN-3", fix, file="orders")
     later = int(past["n_later_days"] @ past["n_customers"])
     if later < params.min_holdout_orders:
-        message = (
-            f"{later} order days of these customers in the {params.holdout_months} months held out, and the method"
-        )
-        raise NotEnoughData("E-MIN-3", f"{message} needs {params.min_holdout_orders}", file="orders")
+        text = _("{n} order days of these customers in the {months} months held out, and the method needs {least}")
+        fix = text.format(n=later, months=params.holdout_months, least=params.min_holdout_orders)
+        raise NotEnoughData("E-MIN-3", fix, file="orders")
 
 
 def list_parameters(fits: dict[str, Fit], fit: Fit, value: Value, cut: date, as_of: date) -> pd.DataFrame:
@@ -457,14 +460,22 @@ def summarise_states(
     sums = engine.collect(customers.select(nw.len().alias("n"), amount=nw.col(value_column(longest)).sum()), 1).iloc[0]
     equity = float(sums["amount"])
     return [
-        KeyFigure(name=_("customer equity, {n} months").format(n=longest), value=equity, unit="money"),
-        KeyFigure(name=_("value per customer"), value=equity / sums["n"], unit="money"),
         KeyFigure(
-            name=_("customers expected to be alive"), value=round(alive[0]), previous=alive[1], last_year=alive[2]
+            name=_("customer equity, {n} months").format(n=longest), value=equity, unit="money",
+            meaning=_("The expected value of all customers together over these months, discounted to today."),
+        ),
+        KeyFigure(
+            name=_("value per customer"), value=equity / sums["n"], unit="money",
+            meaning=_("Customer equity divided by the number of customers, those who have left included."),
+        ),
+        KeyFigure(
+            name=_("customers expected to be alive"), value=round(alive[0]), previous=alive[1], last_year=alive[2],
+            meaning=_("The sum of the customers' probabilities of still being customers."),
         ),
         KeyFigure(
             name=_("expected orders, {n} months").format(n=params.list_horizon_months), value=round(orders[0]),
             previous=orders[1], last_year=orders[2],
+            meaning=_("How many order days the model expects of today's customers; a month and a year ago, of those then."),
         ),
     ]  # fmt: skip
 
@@ -477,12 +488,15 @@ def warn(
     chosen = scorecard[scorecard["is_chosen"]].iloc[0]
     naive = scorecard[scorecard["forecast"].isin(trials.NAIVE)].sort_values("rmse_orders").iloc[0]
     if abs(chosen["error_rate"]) > params.warn_error_rate:
+        text = _("The forecast failed its trial: do not plan with its totals. For the last {months} months it foretold {expected}"
+                 " order days and {happened} happened, too high by {error}.")  # fmt: skip
+        if chosen["error_rate"] < 0:
+            text = _("The forecast failed its trial: do not plan with its totals. For the last {months} months it foretold"
+                     " {expected} order days and {happened} happened, too low by {error}.")  # fmt: skip
         told.append(
-            _("The forecast failed its trial: do not plan with its totals. For the last {months} months it foretold {expected}"
-              " order days and {happened} happened, too {direction} by {error}.").format(
+            text.format(
                 months=params.holdout_months, expected=language.integer(chosen["expected_orders"]),
-                happened=language.integer(chosen["n_orders"]), error=language.percent(abs(chosen["error_rate"])),
-                direction=_("low") if chosen["error_rate"] < 0 else _("high"))
+                happened=language.integer(chosen["n_orders"]), error=language.percent(abs(chosen["error_rate"])))
         )  # fmt: skip
     if naive["rmse_orders"] < chosen["rmse_orders"]:
         told.append(
@@ -495,7 +509,7 @@ def warn(
             _("The data do not tell the model's parameters {names}: they ran to their boundary. The model sees hardly anybody"
               " leave, or no difference between customers: neither the probabilities of being alive nor the intervals mean"
               " much.").format(
-                names=", ".join(missing))
+                names=language.listed(list(missing)))
         )  # fmt: skip
     change = trials.season_rate(days, cut, params.holdout_months)
     if change is not None and abs(change) > params.warn_season_rate:
@@ -505,13 +519,12 @@ def warn(
                 change=language.signed(round(change, 3), language.percent))
         )  # fmt: skip
     if abs(value.correlation) > params.warn_correlation:
-        told.append(
-            _("Customers who order often also order {more} (correlation {r}): the value model takes the two as unrelated, so"
-              " the value of the frequent is {wrong}.").format(
-                more=_("more at a time") if value.correlation > 0 else _("less at a time"),
-                wrong=_("understated") if value.correlation > 0 else _("overstated"),
-                r=language.decimal(value.correlation, 2))
-        )  # fmt: skip
+        text = _("Customers who order often also order more at a time (correlation {r}): the value model takes the two as"
+                 " unrelated, so the value of the frequent is understated.")  # fmt: skip
+        if value.correlation < 0:
+            text = _("Customers who order often also order less at a time (correlation {r}): the value model takes the two as"
+                     " unrelated, so the value of the frequent is overstated.")  # fmt: skip
+        told.append(text.format(r=language.decimal(value.correlation, 2)))
     if value.fit is None:
         told.append(_("Order amounts do not vary as the value model needs: every order is taken for the mean amount."))
     if value.margin_rate is None:
@@ -533,27 +546,34 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
     listed = result.forecasts.set_index("horizon_months").loc[params.list_horizon_months]
     chosen = result.scorecard[result.scorecard["is_chosen"]].iloc[0]
     top = result.concentration.loc[TOP, "value_share"]
-    gone = _("{n} customers are more likely gone than not.")
+    n_gone = result.alive.iloc[:5]["n_customers"].sum()
+    gone = counted(n_gone, "{n} customer is more likely gone than not.", "{n} customers are more likely gone than not.")
     if not result.parameters["is_told"].all():
-        gone = _("Who has left cannot be told from these data; {n} customers look more likely gone than not.")
+        gone = counted(
+            n_gone,
+            "Who has left cannot be told from these data; {n} customer looks more likely gone than not.",
+            "Who has left cannot be told from these data; {n} customers look more likely gone than not.",
+        )
     tried = _("Tried on the last {months} months, {model} forecast {expected} of {happened} order days ({error}), and ranked who"
               " would order again with an AUC of {auc}.")  # fmt: skip
     if chosen["auc"] != chosen["auc"]:
         tried = _("Tried on the last {months} months, {model} forecast {expected} of {happened} order days ({error}).")
-    what = _("in revenue")
+    worth = _("The customers of today are worth {amount} in revenue over the next {months} months ({low} to {high} if buying"
+              " goes on as it did), {each} each.")  # fmt: skip
     if result.value.is_profit:
-        what = _("in profit (margin {rate})").format(rate=language.percent(result.value.margin_rate))
+        worth = _("The customers of today are worth {amount} in profit (margin {rate}) over the next {months} months ({low} to"
+                  " {high} if buying goes on as it did), {each} each.")  # fmt: skip
     return [
-        _("The customers of today are worth {amount} {what} over the next {months} months ({low} to {high} if buying goes on as"
-          " it did), {each} each.").format(
-            amount=language.short_money(longest["value_amount"], currency), what=what, months=int(longest["horizon_months"]),
+        worth.format(
+            amount=language.short_money(longest["value_amount"], currency), months=int(longest["horizon_months"]),
+            rate=language.percent(result.value.margin_rate) if result.value.is_profit else "",
             low=language.short_money(longest["value_low_amount"], currency),
             high=language.short_money(longest["value_high_amount"], currency),
             each=language.short_money(longest["mean_value_amount"], currency)),
         _("{orders} orders are expected in the next {months} months; the top 20% of customers hold {share} of the value.").format(
             orders=language.integer(listed["expected_orders"]), months=params.list_horizon_months,
             share=language.percent(top)),
-        gone.format(n=language.integer(result.alive.iloc[:5]["n_customers"].sum())),
+        gone,
         tried.format(
             months=params.holdout_months, model=result.model, expected=language.integer(chosen["expected_orders"]),
             happened=language.integer(chosen["n_orders"]), error=language.signed(chosen["error_rate"], language.percent),
@@ -567,8 +587,9 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
 def plot_tracking(tracking: pd.DataFrame, holdout_months: int, ax: Axes | None = None) -> Axes:
     """Repeat order days by month, as they happened and by the model, which knew nothing of the last months."""
     months = tracking.drop_duplicates("number").set_index("number")["ordered_month"]
+    shown = tracking.assign(line=[_(one) for one in tracking["line"]])
     return charts.lines(
-        tracking, "line", "number", "n_orders", lambda one: months.get(round(one), ""), language.short_number,
+        shown, "line", "number", "n_orders", lambda one: months.get(round(one), ""), language.short_number,
         xlabel=_("month"), ylabel=_("repeat order days"),
         mark=(tracking["number"].max() - holdout_months + 0.5, _("known")), ax=ax,
     )  # fmt: skip

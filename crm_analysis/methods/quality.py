@@ -38,7 +38,7 @@ STEPS = Shape(
     "one row per table and fate",
     {
         "table": Column("text", "table"),
-        "fate": Column("text", "what became of the rows"),
+        "fate": Column("label", "what became of the rows"),
         "n_rows": Column("integer", "rows"),
         "row_share": Column("fraction", "share of the rows read"),
         "line_amount": Column("money", "amount, where it could be read"),
@@ -48,7 +48,7 @@ REASONS = Shape(
     "one row per table, fate and reason why rows are not used",
     {
         "table": Column("text", "table"),
-        "fate": Column("text", "what became of the rows"),
+        "fate": Column("label", "what became of the rows"),
         "reason": Column("text", "code and column, or the contract's reason"),
         "meaning": Column("text", "in words"),
         "n_rows": Column("integer", "rows"),
@@ -58,7 +58,7 @@ REASONS = Shape(
 KIND_TABLE = Shape(
     "one row per kind of used row, with and without a customer",
     {
-        "kind": Column("text", "kind of row"),
+        "kind": Column("label", "kind of row"),
         "has_customer": Column("flag", "a customer is named"),
         "n_rows": Column("integer", "rows"),
         "line_amount": Column("money", "amount"),
@@ -224,11 +224,20 @@ def key_figures(result: Result) -> list[KeyFigure]:
     rows = result.steps.groupby("fate")["n_rows"].sum()
     read = int(rows.sum())
     return [
-        KeyFigure(name=_("rows read"), value=read),
-        KeyFigure(name=_("used"), value=(rows.get("used", 0)) / read if read else 0.0, unit="share"),
-        KeyFigure(name=_("duplicates left out"), value=int(rows.get("duplicate", 0))),
-        KeyFigure(name=_("could not be read"), value=int(rows.get("rejected", 0))),
-    ]
+        KeyFigure(name=_("rows read"), value=read, meaning=_("All rows of the source's files, whatever their table.")),
+        KeyFigure(
+            name=_("used"), value=(rows.get("used", 0)) / read if read else 0.0, unit="share",
+            meaning=_("Part of the rows read on which the reports rest."),
+        ),
+        KeyFigure(
+            name=_("duplicates left out"), value=int(rows.get("duplicate", 0)),
+            meaning=_("Rows that were in the files a second time."),
+        ),
+        KeyFigure(
+            name=_("could not be read"), value=int(rows.get("rejected", 0)),
+            meaning=_("Rows with a value that is missing, or is not what its column should hold."),
+        ),
+    ]  # fmt: skip
 
 
 def findings(result: Result, currency: str) -> list[str]:

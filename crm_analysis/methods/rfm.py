@@ -27,7 +27,7 @@ from matplotlib.axes import Axes
 from crm_analysis import charts, engine, language
 from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
 from crm_analysis.engine import Table, Tables
-from crm_analysis.language import _
+from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run
 from crm_analysis.schema import MOVES, Column, KeyFigure, Shape
 
@@ -36,8 +36,8 @@ REQUIRES = ("orders",)
 PLACE = 10
 
 SEGMENTS = (
-    "champion", "loyal", "potential loyalist", "new", "promising",
-    "need attention", "about to sleep", "at risk", "cannot lose", "hibernating",
+    mark("champion"), mark("loyal"), mark("potential loyalist"), mark("new"), mark("promising"),
+    mark("need attention"), mark("about to sleep"), mark("at risk"), mark("cannot lose"), mark("hibernating"),
 )  # fmt: skip
 # Row r, column f, both from 1: the segment of the cell.
 GRID = {
@@ -48,13 +48,13 @@ GRID = {
     1: ("hibernating", "hibernating", "at risk", "at risk", "cannot lose"),
 }
 LEVELS = 5
-NOBODY = "no order yet"
+NOBODY = mark("no order yet")
 MOST_ORDERS = 15
 
 SEGMENT_TABLE = Shape(
     "one row per segment",
     {
-        "segment": Column("text", "segment"),
+        "segment": Column("label", "segment"),
         "n_customers": Column("integer", "customers"),
         "customer_share": Column("fraction", "share of customers"),
         "amount": Column("money", "amount to date"),
@@ -69,7 +69,7 @@ SEGMENT_TABLE = Shape(
 ADVICE_TABLE = Shape(
     "one row per segment, the most urgent first",
     {
-        "segment": Column("text", "segment"),
+        "segment": Column("label", "segment"),
         "n_customers": Column("integer", "customers"),
         "action": Column("text", "what to do"),
     },
@@ -79,7 +79,7 @@ CELLS = Shape(
     {
         "r_score": Column("integer", "recency score, highest best"),
         "f_score": Column("integer", "frequency score, highest best"),
-        "segment": Column("text", "segment of the cell; with grid rfm that of its F alone"),
+        "segment": Column("label", "segment of the cell; with grid rfm that of its F alone"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "their amount to date"),
     },
@@ -87,7 +87,7 @@ CELLS = Shape(
 BINS = Shape(
     "one row per score of each dimension",
     {
-        "dimension": Column("text", "dimension"),
+        "dimension": Column("label", "dimension"),
         "score": Column("integer", "score, highest best"),
         "n_customers": Column("integer", "customers"),
         "lowest": Column("fraction", "from (days, orders or amount)"),
@@ -172,7 +172,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
 
 # The lazy steps.
 
-_VALUES = {"recency": "days_since_last_order", "frequency": "n_orders", "monetary": "amount"}
+_VALUES = {mark("recency"): "days_since_last_order", mark("frequency"): "n_orders", mark("monetary"): "amount"}
 
 
 def _value(dimension: str, params: Params) -> nw.Expr:
@@ -342,21 +342,31 @@ def key_figures(result: Result) -> list[KeyFigure]:
     frame = result.segments.set_index("segment")
     has_past = frame["n_customers_last_year"].notna().all()
 
-    def count(name: str, segments: list[str]) -> KeyFigure:
+    def count(name: str, segments: list[str], meaning: str) -> KeyFigure:
         part = frame.loc[segments]
         return KeyFigure(
             name=name,
+            meaning=meaning,
             value=int(part["n_customers"].sum()),
             previous=int(part["n_customers_previous_month"].sum()),
             last_year=int(part["n_customers_last_year"].sum()) if has_past else None,
         )
 
     return [
-        count(_("customers"), list(SEGMENTS)),
-        count(_("champions and loyal"), ["champion", "loyal"]),
-        count(_("at risk and cannot lose"), ["at risk", "cannot lose"]),
-        count(_("new and promising"), ["new", "promising"]),
-    ]
+        count(_("customers"), list(SEGMENTS), _("Everybody who ordered at least once before the month's end.")),
+        count(
+            _("champions and loyal"), ["champion", "loyal"],
+            _("Customers who ordered late and often: the best corner of the grid."),
+        ),
+        count(
+            _("at risk and cannot lose"), ["at risk", "cannot lose"],
+            _("Customers who used to order often and have not for long."),
+        ),
+        count(
+            _("new and promising"), ["new", "promising"],
+            _("Customers who ordered late and rarely: most of them for the first time."),
+        ),
+    ]  # fmt: skip
 
 
 def findings(result: Result, currency: str) -> list[str]:
@@ -372,12 +382,15 @@ def findings(result: Result, currency: str) -> list[str]:
             share=language.percent(best["customer_share"].sum()), n=language.integer(n),
             amount_share=language.percent(best["amount_share"].sum()),
             amount=language.short_money(best["amount"].sum(), currency), total=language.short_money(total, currency)),
-        _("{n} good customers have gone quiet (at risk, cannot lose); they stand for {amount}, {share} of the amount to"
-          " date: win them back first.").format(
-            n=language.integer(sleeping["n_customers"].sum()),
+        counted(sleeping["n_customers"].sum(),
+            "{n} good customer has gone quiet (at risk, cannot lose) and stands for {amount}, {share} of the amount to date:"
+            " win this one back first.",
+            "{n} good customers have gone quiet (at risk, cannot lose); they stand for {amount}, {share} of the amount to"
+            " date: win them back first.",
             amount=language.short_money(sleeping["amount"].sum(), currency),
             share=language.percent(sleeping["amount_share"].sum())),
-        _("{n} customers ordered for the first time this month.").format(n=language.integer(new)),
+        counted(new, "{n} customer ordered for the first time this month.",
+            "{n} customers ordered for the first time this month."),
     ]  # fmt: skip
     change = (frame["n_customers"] - frame["n_customers_previous_month"]).sort_values()
     if change.iloc[-1] > 0 and change.iloc[0] < 0:
@@ -395,16 +408,16 @@ PRIORITY = (
     "potential loyalist", "loyal", "about to sleep", "promising", "hibernating",
 )  # fmt: skip
 ADVICE = {
-    "champion": "Thank and keep: early access to new things, ask for a recommendation; no discount needed",
-    "loyal": "Offer more of what they buy, and the next better; invite to the loyalty programme",
-    "potential loyalist": "Bring the next order soon: a related product, a reward at the third order",
-    "new": "Welcome within the week: help with the first purchase, show the range",
-    "promising": "Remind with a small reason to come back within the month",
-    "need attention": "Make a limited offer from their favourite range now",
-    "about to sleep": "Remind of what they bought, with popular products; a small discount",
-    "at risk": "Write personally, ask what went wrong, offer to come back",
-    "cannot lose": "Telephone: the best customers who stopped; a person in charge, a personal offer",
-    "hibernating": "Cheap contact only: seasonal mailing; do not spend on them",
+    "champion": mark("Thank and keep: early access to new things, ask for a recommendation; no discount needed"),
+    "loyal": mark("Offer more of what they buy, and the next better; invite to the loyalty programme"),
+    "potential loyalist": mark("Bring the next order soon: a related product, a reward at the third order"),
+    "new": mark("Welcome within the week: help with the first purchase, show the range"),
+    "promising": mark("Remind with a small reason to come back within the month"),
+    "need attention": mark("Make a limited offer from their favourite range now"),
+    "about to sleep": mark("Remind of what they bought, with popular products; a small discount"),
+    "at risk": mark("Write personally, ask what went wrong, offer to come back"),
+    "cannot lose": mark("Telephone: the best customers who stopped; a person in charge, a personal offer"),
+    "hibernating": mark("Cheap contact only: seasonal mailing; do not spend on them"),
 }
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import pandas as pd
 from markupsafe import Markup
 from matplotlib.axes import Axes
 
-from crm_analysis import language
+from crm_analysis import charts, language
 from crm_analysis.language import _
 from crm_analysis.schema import Column, KeyFigure, Shape
 
 NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
+# More rows may be parted between pages; more columns are set in small letters there.
+LONG, WIDE = 20, 8
 # Where a caption's number goes: tables and figures are counted in the order of the finished page.
 NUMBER = "<!--number of {}-->"
 
@@ -39,7 +42,7 @@ def show_value(name: str, column: Column, value: object, currency: str) -> str:
         return language.decimal(value, 3)
     if column.type == "flag":
         return _("yes") if value else _("no")
-    return _(str(value)) if column.type == "text" else str(value)
+    return _(str(value)) if column.type == "label" else language.own(str(value), column.own)
 
 
 def head(column: Column, currency: str) -> str:
@@ -61,16 +64,23 @@ def table(frame: pd.DataFrame, shape: Shape, columns: Sequence[str], caption: st
     )
     cut = Markup("")
     if len(frame) > MAX_ROWS:
-        text = _("The first {n} of {all} rows; all of them are in {file}.")
-        cut = Markup('<p class="cut">{}</p>').format(
-            text.format(n=MAX_ROWS, all=language.integer(len(frame)), file=more)
+        text = _("The first {n} of {all} rows; all of them are in the file")
+        cut = Markup('<p class="cut">{} <a href="{}">{}</a></p>').format(
+            text.format(n=MAX_ROWS, all=language.integer(len(frame))), more, more
         )
     return Markup(
         '<div class="table{}" tabindex="0" role="region" aria-label="{}"><table><caption>'
         + NUMBER.format("table")
         + "{}</caption>"
         "<thead><tr>{}</tr></thead><tbody>{}</tbody></table></div>{}"
-    ).format(" long" if len(frame) > 20 else "", caption, caption, heads, rows, cut)
+    ).format(
+        (" long" if len(frame) > LONG else "") + (" wide" if len(columns) > WIDE else ""),
+        caption,
+        caption,
+        heads,
+        rows,
+        cut,
+    )
 
 
 def _first(columns: Sequence[str]) -> list[tuple[bool, str]]:
@@ -91,18 +101,34 @@ def _cell(name: str, column: Column, value: object, currency: str, is_first: boo
     return Markup("<td{}>{}</td>").format(_class(column), text)
 
 
-def figure(ax: Axes, caption: str) -> Markup:
-    """A chart as SVG in the page, with its caption and what it shows as alternative text."""
-    drawing, image = ax.figure, io.BytesIO()
-    drawing.savefig(image, format="svg", metadata={"Date": None, "Creator": None})
+@dataclass(frozen=True)
+class Picture:
+    """A drawing as SVG, its width and height in pixels of a screen, and what it shows in words."""
+
+    svg: bytes
+    size: tuple[int, int]
+    alt: str
+
+
+def draw(ax: Axes, caption: str) -> Picture:
+    """A chart as a picture; it is closed then."""
+    drawing = ax.figure
+    svg = charts.to_svg(drawing)
     width, height = (round(96 * inches) for inches in drawing.get_size_inches())
     plt.close(drawing)
-    return Markup(
-        '<figure><img src="data:image/svg+xml;base64,{}" width="{}" height="{}" alt="{}"><figcaption>'
-        + NUMBER.format("figure")
-        + "{}</figcaption></figure>"
-    ).format(
-        base64.b64encode(image.getvalue()).decode(), width, height, f"{caption} {drawing.get_label()}".strip(), caption
+    return Picture(svg, (width, height), f"{caption} {drawing.get_label()}".strip())
+
+
+def figure(picture: Picture, caption: str) -> Markup:
+    """A picture with its caption."""
+    return Markup('<figure tabindex="0">{}<figcaption>' + NUMBER.format("figure") + "{}</figcaption></figure>").format(
+        image(picture), caption
+    )
+
+
+def image(picture: Picture) -> Markup:
+    return Markup('<img src="data:image/svg+xml;base64,{}" width="{}" height="{}" alt="{}">').format(
+        base64.b64encode(picture.svg).decode(), *picture.size, picture.alt
     )
 
 
@@ -131,8 +157,8 @@ def show_change(one: KeyFigure, earlier: object) -> str:
     return language.signed(round(change / abs(float(earlier)), 3), language.percent)
 
 
-def cards(figures: Sequence[KeyFigure], currency: str) -> Markup:
-    """Key figures with their change on last month and last year, in words and arrows."""
+def cards(figures: Sequence[KeyFigure], currency: str, lines: Sequence[Markup] = ()) -> Markup:
+    """Key figures with their change on last month and last year, in words and arrows; ``lines``: a picture for each."""
 
     def line(one: KeyFigure, earlier: object, words: str) -> Markup:
         change = show_change(one, earlier)
@@ -141,15 +167,53 @@ def cards(figures: Sequence[KeyFigure], currency: str) -> Markup:
 
     return Markup('<dl class="cards">{}</dl>').format(
         Markup("").join(
-            Markup("<div><dt>{}</dt><dd>{}{}{}</dd></div>").format(
+            Markup("<div><dt>{}</dt><dd>{}{}{}{}</dd></div>").format(
                 one.name,
                 Markup("<strong>{}</strong>").format(show_key_figure(one, currency)),
                 line(one, one.previous, _("on last month")),
                 line(one, one.last_year, _("on last year")),
+                drawing,
             )
-            for one in figures
+            for one, drawing in zip_longest(figures, lines, fillvalue="")
         )
     )
+
+
+def definitions(figures: Sequence[KeyFigure]) -> Markup:
+    """What the key figures count, folded away; nothing where none says it."""
+    told = [one for one in figures if one.meaning]
+    if not told:
+        return Markup("")
+    return Markup('<details class="definitions"><summary>{}</summary><dl>{}</dl></details>').format(
+        _("How these figures are defined"),
+        Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(one.name, one.meaning) for one in told),
+    )
+
+
+LINE_SIZE = (160, 36)
+
+
+def sparkline(numbers: Sequence[object], alt: str) -> Markup:
+    """The course of a figure as a small line that ends in a dot; nothing where there are fewer than two numbers."""
+    known = [(place, float(one)) for place, one in enumerate(numbers) if not is_missing(one)]
+    if len(known) < 2:
+        return Markup("")
+    width, height = LINE_SIZE
+    low, high = min(one for _, one in known), max(one for _, one in known)
+    points = [
+        (4 + (width - 8) * place / (len(numbers) - 1), 4 + (height - 8) * (high - one) / ((high - low) or 1))
+        for place, one in known
+    ]
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    svg = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
+        "<style>*{stroke:#1f5f8b}circle{fill:#c8642b;stroke:none}"
+        "@media(prefers-color-scheme:dark){*{stroke:#8fc1e3}circle{fill:#f0a878}}</style>"
+        f'<polyline points="{path}" fill="none" stroke-width="1.8" stroke-linejoin="round"/>'
+        f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2"/></svg>'
+    )
+    return image(Picture(svg.encode(), LINE_SIZE, alt))
 
 
 def findings(sentences: Sequence[str]) -> Markup:

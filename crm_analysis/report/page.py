@@ -5,7 +5,6 @@ In a monthly run the page's files go into the bundle that is being made (``CRM_B
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet
 from IPython.display import display
 from markupsafe import Markup
@@ -33,6 +31,9 @@ from crm_analysis.report.publish import incomplete_note, resolve_month
 from crm_analysis.schema import KeyFigure, Shape
 
 SUMMARY = "summary"
+TEMPLATES = Path(__file__).parent / "templates" / "report"
+# The first chart of a report, for the front page.
+PICTURE = "picture.svg"
 # The tables whose rows are what happened; the others describe customers and products.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
@@ -58,9 +59,11 @@ class Page:
         self.connection = engine.connect(Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
         self.tables = warehouse.open_tables(database, self.connection)
         self.currency = self.meta.currency
-        self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None}
+        self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None, "picture": None}
         self._shapes: dict[str, Shape] = {}
         (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
+        # For JupyterLab; a report's page has its own.
+        display({"text/html": f"<style>{lab_style()}</style>"}, raw=True)
 
     def params_of(self, name: str, overrides: dict | None = None) -> object:
         """The parameters of a method: another one's too, where the report shows its groups."""
@@ -110,15 +113,19 @@ class Page:
         if frame.empty:
             return
         self._shapes[name] = shape
-        self._display(elements.table(frame, shape, columns or list(frame.columns), caption, self.currency, more))
+        self._display(elements.table(frame, shape, columns or list(frame.columns), _(caption), self.currency, more))
 
     def show_figure(self, name: str, frame: pd.DataFrame, ax: Axes, caption: str) -> None:
         """A chart, and the numbers that it draws as CSV and Parquet. One of nothing is kept, and not shown."""
         self._keep(name, frame)
         if frame.empty:
             plt.close(ax.figure)
-        else:
-            self._display(elements.figure(ax, caption))
+            return
+        picture = elements.draw(ax, _(caption))
+        self._display(elements.figure(picture, _(caption)))
+        if self._told["picture"] is None:
+            (self.folder / "data" / self.name / PICTURE).write_bytes(picture.svg)
+            self._told["picture"] = {"size": picture.size, "alt": picture.alt}
 
     def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:
         self._told["key_figures"] = [
@@ -130,7 +137,7 @@ class Page:
             }
             for one in figures
         ]
-        self._display(elements.cards(figures, self.currency), SUMMARY)
+        self._display(elements.cards(figures, self.currency) + elements.definitions(figures), SUMMARY)
 
     def show_findings(self, sentences: Sequence[str]) -> None:
         self._told["findings"] = list(sentences)
@@ -144,7 +151,11 @@ class Page:
             actions, self.folder / "actions" / f"{self.name}.csv", self.params.list_rows, self.currency
         )
         self._told["actions"] = {"n_rows": n, "listed": listed}
-        text = _("{n} customers are on the list, the most urgent first.").format(n=language.integer(n))
+        text = language.counted(
+            n,
+            "{n} customer is on the list.",
+            "{n} customers are on the list, the most urgent first.",
+        )
         if listed < n:
             text += " " + _("The workbook holds the first {listed}.").format(listed=language.integer(listed))
         link = Markup('<a href="actions/{0}">actions/{0}</a>')
@@ -155,7 +166,7 @@ class Page:
         """Results per customer, in the order of their ids, written by the engine."""
         path = self.folder / "data" / self.name / f"{name}.parquet"
         engine.write_parquet(table.sort("customer_id"), path)
-        self._told["tables"][name] = pa.parquet.read_metadata(path).num_rows
+        self._told["tables"][name] = pyarrow.parquet.read_metadata(path).num_rows
 
     def end(self) -> None:
         """The data dictionary, and the summary that the index is made of: a page without it is not whole."""
@@ -167,14 +178,19 @@ class Page:
 
     def _keep(self, name: str, frame: pd.DataFrame) -> str:
         path = self.folder / "data" / self.name / f"{name}.csv"
-        frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
-        pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
+        engine.write_frame(frame, path)
         self._told["tables"][name] = len(frame)
         return f"data/{self.name}/{name}.csv"
 
     def _display(self, html: Markup, place: str = "") -> None:
-        display({"text/html": str(html)}, raw=True, metadata={"crm": {"place": place}})
+        display({"text/html": f'<div class="crm">{html}</div>'}, raw=True, metadata={"crm": {"place": place}})
+
+
+def lab_style() -> str:
+    """The look of tables and figures in JupyterLab, in the colours of its theme."""
+    own, parts = ((TEMPLATES / one).read_text(encoding="utf-8") for one in ("lab.css", "parts.css"))
+    # Twice the class: JupyterLab's own rules for tables and lists weigh as much as one.
+    return f"{own}.crm.crm {{ {parts} }}"
 
 
 def _json(value: object) -> object:

@@ -14,21 +14,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from html import unescape
 from importlib.metadata import version
 from pathlib import Path
 
-from crm_analysis import language, methods, warehouse
+import pandas as pd
+
+from crm_analysis import engine, fonts, language, methods, pulse, warehouse
 from crm_analysis.errors import InputError, MachineError, NotEnoughData, ParameterError, ReportError
 from crm_analysis.language import _
 from crm_analysis.params import Run, build, nearest, read_yaml, with_overrides
+from crm_analysis.schema import Shape
 from crm_analysis.sources.records import sha256
 
 MANIFEST = "manifest.json"
 # What every report is made of, whatever its method.
 _SHARED = (
-    "errors.py", "language.py", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
-    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "charts.py",
+    "errors.py", "language.py", "locale", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
+    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "pulse.py",
+    "fonts.py", "charts.py",
     "report", "methods/quality.py",
 )  # fmt: skip
 _PACKAGES = (
@@ -88,8 +93,23 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
             for name in set(plans) - set(asked):
                 bundle.keep(plans[name])
             bundle.note_dropped()
+            bundle.note_boxes()
             manifest = bundle.finish({name: _plain(plan.params) for name, plan in plans.items()})
+        write_months(target.parent, run, meta)
         return f"{where}: {_made(manifest)}"
+
+
+def write_months(folder: Path, run: Run, meta: warehouse.Meta) -> None:
+    """The page of all months of the source, put in place whole."""
+    from crm_analysis.report.front import list_months
+    from crm_analysis.report.render import render_months
+
+    aside = folder / ".index.html"
+    try:
+        aside.write_text(render_months(list_months(folder), run, meta), encoding="utf-8")
+        aside.replace(folder / "index.html")
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 def _made(manifest: dict) -> str:
@@ -281,10 +301,10 @@ class _Bundle:
         if self.has(plan):
             self._take_over(plan.name)
             return
-        report = {"fingerprint": plan.fingerprint, "formats": list(self.run.formats), "reason": ""}
+        report = {"fingerprint": plan.fingerprint, "formats": list(self.run.formats), "reason": "", "boxes": ""}
         try:
             self._require_tables(plan.name)
-            self._run(plan, title)
+            report["boxes"] = self._run(plan, title)
         except NotEnoughData as error:
             self._drop(plan.name)
             report["reason"] = error.fix
@@ -298,10 +318,11 @@ class _Bundle:
     def _require_tables(self, name: str) -> None:
         missing = [one for one in methods.load(name).REQUIRES if one not in self.meta.tables]
         if missing:
-            reason = _("the source has no table {tables}").format(tables=", ".join(missing))
+            reason = _("the source has no table {tables}").format(tables=language.listed(missing))
             raise NotEnoughData("E-MIN-2", reason, file=self.run.source)
 
-    def _run(self, plan: Plan, title: str) -> None:
+    def _run(self, plan: Plan, title: str) -> str:
+        """Execute and render a report; the letters in it that no typeface has."""
         from crm_analysis.report.execute import execute
         from crm_analysis.report.render import render_report, write_pdf
 
@@ -318,13 +339,21 @@ class _Bundle:
             (self.path / f"{plan.name}.html").write_text(html, encoding="utf-8")
         if "pdf" in self.run.formats:
             write_pdf(html, self.path / f"{plan.name}.pdf")
+        return "".join(sorted(fonts.missing(unescape(html))))
+
+    def note_boxes(self) -> None:
+        """Say which letters the typefaces have not: a box in their place must not surprise."""
+        boxes = sorted({letter for one in self.reports.values() for letter in one.get("boxes", "")})
+        if boxes:
+            text = _("PDF and charts show boxes in place of letters that their typefaces have not: {letters}")
+            self.notes.append(text.format(letters=" ".join(boxes[:20])))
 
     def note_dropped(self) -> None:
         """Say which reports of the last bundle are not in this one."""
         dropped = [name for name in self.last["reports"] if name not in self.reports]
         if dropped:
             text = _("No longer current, and so left out: {names}. Run again for all methods.")
-            self.notes.append(text.format(names=", ".join(dropped)))
+            self.notes.append(text.format(names=language.listed(dropped)))
 
     def _take_over(self, name: str) -> None:
         self.reports[name] = self.last["reports"][name]
@@ -340,13 +369,25 @@ class _Bundle:
 
     def finish(self, params: dict[str, dict]) -> dict:
         """Index and manifest, a last look, and the rename."""
-        from crm_analysis.report.render import render_index
+        from crm_analysis.report.elements import show_key_figure
+        from crm_analysis.report.front import show_pulse, show_report
+        from crm_analysis.report.render import render_month
 
         names = sorted(self.reports, key=lambda name: (methods.load(name).PLACE, name))
         self.reports = {name: self.reports[name] for name in names}
         shown = [self._summary(name) for name in names if not self.reports[name]["reason"]]
-        left_out = [(name, self.reports[name]["reason"]) for name in names if self.reports[name]["reason"]]
-        html = render_index(shown, left_out, self.notes, self.run, self.meta)
+        months, shape = self._measure()
+        html = render_month(
+            {
+                "notes": self.notes,
+                "pulse": show_pulse(months, shape, self.meta.currency),
+                "reports": [show_report(one, self.path, self.meta.currency) for one in shown],
+                "left_out": [(self._title(name), one["reason"]) for name, one in self.reports.items() if one["reason"]],
+                "actions": "",
+            },
+            self.run,
+            self.meta,
+        )
         (self.path / "index.html").write_text(html, encoding="utf-8")
         self._audit(shown)
         manifest = {
@@ -361,6 +402,8 @@ class _Bundle:
             "versions": versions(),
             "reports": self.reports,
             "notes": self.notes,
+            "figures": [(one.name, show_key_figure(one, self.meta.currency)) for one in pulse.key_figures(months)[:4]],
+            "headline": next((one["findings"][0] for one in shown if one["findings"]), ""),
             "files": {
                 file.relative_to(self.path).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
                 for file in sorted(self.path.rglob("*"))
@@ -372,14 +415,29 @@ class _Bundle:
         warehouse.replace_folder(self.path, self.target)
         return manifest
 
+    def _measure(self) -> tuple[pd.DataFrame, Shape]:
+        """The company's figures month by month, kept in the bundle."""
+        connection = engine.connect(self.aside, self.run.memory_limit)
+        tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), connection)
+        frame, shape = pulse.measure(tables, self.run, date.fromisoformat(self.meta.first_date))
+        connection.close()
+        path = self.path / "data" / "index" / "months.csv"
+        path.parent.mkdir(parents=True)
+        engine.write_frame(frame, path)
+        return frame, shape
+
+    def _title(self, name: str) -> str:
+        notebook = json.loads((self.root / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
+        first_line = "".join(notebook["cells"][0]["source"]).partition("\n")[0]
+        return _(first_line.removeprefix("# "))
+
     def _summary(self, name: str) -> dict:
         """What the index shows of a report."""
         summary = json.loads((self.path / "data" / name / "summary.json").read_text(encoding="utf-8"))
-        notebook = json.loads((self.path / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
-        title = "".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# ")
+        title = self._title(name)
         pages = [f"{name}.{one}" for one in self.reports[name]["formats"]]
         n = (summary["actions"] or {}).get("n_rows", 0)
-        listed = _("{n} customers").format(n=language.integer(n))
+        listed = _("Action list ({n})").format(n=language.integer(n))
         return {"name": name, "title": title, "pages": pages, "link": pages[0], "listed": listed, **summary}
 
     def _audit(self, summaries: list[dict]) -> None:

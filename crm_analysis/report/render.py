@@ -8,6 +8,8 @@ import re
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
+from html import unescape
+from importlib.metadata import version
 from pathlib import Path
 
 import jinja2
@@ -16,14 +18,17 @@ from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
 
-from crm_analysis import language
+from crm_analysis import fonts, language
 from crm_analysis.language import _
 from crm_analysis.params import Run
+from crm_analysis.report.catalogue import translate
 from crm_analysis.report.elements import NUMBER
 from crm_analysis.report.page import SUMMARY
 from crm_analysis.warehouse import Meta
 
 TEMPLATES = Path(__file__).parent / "templates"
+# Where the letters of a page go, once it is known which they are.
+FONTS = "/* letters */"
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; font-src data:; base-uri 'none'; form-action 'none'"
 )
@@ -49,7 +54,7 @@ def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list
         if cell.cell_type == "markdown":
             if "hide" in tags:
                 continue
-            text = cell.source
+            text = translate(cell.source)
             if text.startswith("# "):
                 title, _rest, text = text[2:].partition("\n")
                 lead = Markup(markdown2html(text))
@@ -63,7 +68,7 @@ def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list
                 words = []
             continue
         for output in cell.get("outputs", []):
-            # Only what our own page made: it is marked, and escaped where it was made.
+            # Only what our own page made for the reader: it is marked, and escaped where it was made.
             if "crm" not in output.get("metadata", {}):
                 continue
             html = Markup(output.data["text/html"])
@@ -87,48 +92,70 @@ def render_report(notebook: NotebookNode, name: str, run: Run, meta: Meta, has_p
         "sections": sections,
         "pdf": f"{name}.pdf" if has_pdf else "",
     }
-    return _tidy(_number(exporter.from_notebook_node(notebook, resources={"crm": context})[0]))
+    return _finish(_number(exporter.from_notebook_node(notebook, resources={"crm": context})[0]), run)
 
 
 def _number(html: str) -> str:
     """The page with its tables and figures numbered in their order."""
-    for kind, words in (("table", _("Table {n}. ")), ("figure", _("Figure {n}. "))):
+    for kind, words in (("table", _("Table {n}.")), ("figure", _("Figure {n}."))):
         before, *after = html.split(NUMBER.format(kind))
-        html = before + "".join(words.format(n=n) + part for n, part in enumerate(after, 1))
+        html = before + "".join(
+            f'<span class="label">{words.format(n=n)}</span> {part}' for n, part in enumerate(after, 1)
+        )
     return html
 
 
-def render_index(reports: list[dict], left_out: list[tuple[str, str]], notes: list[str], run: Run, meta: Meta) -> str:
-    """The page of the month: what every report found, and what was left out and why."""
+def render_month(content: dict, run: Run, meta: Meta) -> str:
+    """The front page of the month: its figures, what every report found, what to do, and what was left out and why."""
+    return _render("month.html.j2", {**_frame(run, meta), "title": _("The month at a glance"), **content}, run)
+
+
+def render_months(months: list[dict], run: Run, meta: Meta) -> str:
+    """The page of a source: all its months that are published, the latest first."""
+    frame = {**_frame(run, meta), "month": "", "source": run.source, "title": _("All months"), "months": months}
+    return _render("months.html.j2", frame, run)
+
+
+def _render(template: str, context: dict, run: Run) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    context = {**_frame(run, meta), "title": _("The month at a glance"), "reports": reports, "left_out": left_out}
-    return _tidy(environment.get_template("month.html.j2").render(crm={**context, "notes": notes}))
+    return _finish(environment.get_template(template).render(crm=context), run)
 
 
 def _frame(run: Run, meta: Meta) -> dict:
+    earlier = [one for one in (run.previous_month, run.same_month_last_year) if one >= (meta.first_date or one)[:7]]
     return {
         "policy": POLICY,
-        "style": Markup((TEMPLATES / "report" / "style.css").read_text(encoding="utf-8")),
+        "style": Markup("\n".join((FONTS, *(_read(one) for one in ("parts.css", "style.css"))))),
         "language": run.language,
         "company": meta.company,
         "description": meta.description,
         "month": language.month(run.month),
-        "compared": _("compared with {previous} and {last_year}").format(
-            previous=language.month(run.previous_month), last_year=language.month(run.same_month_last_year)
+        "compared": _("compared with {months}").format(months=language.listed([language.month(one) for one in earlier]))
+        if earlier
+        else "",
+        "footer": _("Made by crm-analysis {version}. The numbers behind every table and chart are files of the bundle.").format(
+            version=version("crm-analysis")
         ),
         "words": {
-            "contents": _("Contents"), "in_short": _("In short"), "pdf": _("PDF"), "index": _("All reports of the month"),
-            "headline": _("What the reports say"), "left_out": _("Reports left out"),
-            "actions": _("Action list"), "notebook": _("Notebook"),
-            "on_last_month": _("on last month"),
+            "skip": _("Skip to the results"), "contents": _("Contents"), "in_short": _("In short"), "pdf": _("PDF"),
+            "index": _("All reports of the month"), "months": _("All months"), "figures": _("The month in figures"),
+            "headline": _("What the reports say"), "none": _("No report could be made of these data."),
+            "left_out": _("Reports left out"), "do": _("What to do"), "notebook": _("Notebook"), "month": _("Month"),
+            "reports": _("Reports"),
         },
     }  # fmt: skip
 
 
-def _tidy(html: str) -> str:
-    return re.sub(r"\n\s*\n+", "\n", html)
+def _read(name: str) -> str:
+    return (TEMPLATES / "report" / name).read_text(encoding="utf-8")
+
+
+def _finish(html: str, run: Run) -> str:
+    """The page with the letters that it shows, and without blank lines."""
+    html = re.sub(r"\n\s*\n+", "\n", html)
+    return html.replace(FONTS, fonts.embed(unescape(html), run.language))
 
 
 @cache

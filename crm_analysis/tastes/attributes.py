@@ -10,13 +10,17 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData, ParameterError
-from crm_analysis.language import _
+from crm_analysis.language import _, listed, mark
 from crm_analysis.params import nearest
 from crm_analysis.schema import Column, Shape
 from crm_analysis.tastes.lines import add_up, place_by
 
-OTHER, NOT_KNOWN = "other values", "not known"
-BY_ATTRIBUTE = {"dimension": Column("text", "dimension"), "attribute": Column("text", "attribute")}
+# The usual names of attributes by dimension, from large to small.
+CATEGORY = mark("department"), mark("category"), mark("subcategory")
+TASTE = mark("colour"), mark("pattern"), mark("shape"), mark("material"), mark("size")
+BRAND = mark("brand"), mark("maker"), mark("character")
+OTHER, NOT_KNOWN = mark("other values"), mark("not known")
+BY_ATTRIBUTE = {"dimension": Column("label", "dimension"), "attribute": Column("label", "attribute")}
 ATTRIBUTES = Shape(
     "one row per attribute of the products",
     {
@@ -36,7 +40,7 @@ def find_attributes(tables: Tables, wanted: Mapping[str, Sequence[str]]) -> dict
         raise NotEnoughData("E-MIN-2", _("the order lines name no product"), file="order_lines")
     found = {one: [name for name in names if name in products] for one, names in wanted.items()}
     if not any(found.values()):
-        names = ", ".join(name for names in wanted.values() for name in names)
+        names = listed([_(name) for names in wanted.values() for name in names])
         reason = _("the products have none of the attributes {names}").format(names=names)
         raise NotEnoughData("E-MIN-2", reason, file="products")
     return {one: names for one, names in found.items() if names}

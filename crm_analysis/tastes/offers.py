@@ -13,7 +13,7 @@ import pandas as pd
 from crm_analysis import engine, language
 from crm_analysis.engine import Table
 from crm_analysis.errors import ParameterError
-from crm_analysis.language import _
+from crm_analysis.language import _, mark
 from crm_analysis.schema import Column, Shape
 from crm_analysis.tastes.attributes import NOT_KNOWN, OTHER, label_lines, rank_values, unknown_name
 from crm_analysis.tastes.lines import IS_KNOWN, MAX_VALUES_READ, add_up, month_number, place_by
@@ -21,19 +21,20 @@ from crm_analysis.tastes.preferences import sum_spend, weigh
 from crm_analysis.tastes.sales import Sales
 from crm_analysis.tastes.trends import rank_rising
 
+LISTED, OTHERS = mark("on the list"), mark("others")
 OFFER = Shape(
     "one row per attribute of what is offered",
     {
         "attribute": Column("text", "attribute"),
         "value": Column("text", "value offered"),
         "all_share": Column("fraction", "share of all customers' spend"),
-        "chosen": Column("text", "chosen because"),
+        "chosen": Column("label", "chosen because"),
     },
 )
 CHECK = Shape(
     "customers of the last months, by whether the list made before them would have named them",
     {
-        "group": Column("text", "whether named"),
+        "group": Column("label", "whether named"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "net amount in the last months, of what is known"),
         "offer_amount": Column("money", "of that, on what is offered"),
@@ -48,10 +49,10 @@ def choose_offer(values: pd.DataFrame, sales: Sales, offer: Mapping[str, str]) -
     lead = sales.leads[sales.first]
     named = values[(values["attribute"] == lead) & ~values["value"].isin([OTHER, NOT_KNOWN])]
     rising = rank_rising(named)["value"]
-    chosen = [(lead, value, _("its share of sales rises most")) for value in rising.head(1)]
-    chosen = chosen or [(lead, value, _("it sells most, and nothing rises")) for value in named["value"].head(1)]
+    chosen = [(lead, value, mark("its share of sales rises most")) for value in rising.head(1)]
+    chosen = chosen or [(lead, value, mark("it sells most, and nothing rises")) for value in named["value"].head(1)]
     if offer:
-        chosen = [(attribute, value, _("the parameters name it")) for attribute, value in offer.items()]
+        chosen = [(attribute, value, mark("the parameters name it")) for attribute, value in offer.items()]
         owner = {name: dimension for dimension, names in sales.dimensions.items() for name in names}
         for attribute, value in offer.items():
             if attribute not in owner:
@@ -105,7 +106,7 @@ def check_offer(offer: pd.DataFrame, sales: Sales, test_months: int, shrinkage_l
     later = later.with_columns(offer_amount=nw.when(is_it).then(nw.col("amount"))).group_by("customer_id")
     later = later.agg(*add_up(amount="amount", offer_amount="offer_amount")).join(wishes, on="customer_id", how="left")
     is_listed = (nw.col("affinity") > 1.0).fill_null(False)
-    group = nw.when(is_listed).then(nw.lit("on the list")).otherwise(nw.lit("others")).alias("group")
+    group = nw.when(is_listed).then(nw.lit(LISTED)).otherwise(nw.lit(OTHERS)).alias("group")
     sums = later.group_by(group).agg(
         nw.len().alias("n_customers"), *add_up(amount="amount", offer_amount="offer_amount")
     )

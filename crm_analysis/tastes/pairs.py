@@ -20,9 +20,9 @@ from crm_analysis.tastes.trends import REAL
 PAIRS = Shape(
     "one row per pair of a category and a value of another dimension, both known",
     {
-        "category": Column("text", "category"),
-        "dimension": Column("text", "other dimension"),
-        "value": Column("text", "its value"),
+        "category": Column("text", "category", own=(OTHER,)),
+        "dimension": Column("label", "other dimension"),
+        "value": Column("text", "its value", own=(OTHER,)),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "net amount"),
         "lift": Column("fraction", "times the amount expected; empty where customers are few"),

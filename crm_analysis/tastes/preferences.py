@@ -10,6 +10,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.customers import count_moves
 from crm_analysis.engine import Table
+from crm_analysis.language import mark
 from crm_analysis.schema import CANONICAL, MOVES, Column, Shape
 from crm_analysis.tastes.attributes import BY_ATTRIBUTE, NOT_KNOWN, OTHER, unknown_name
 from crm_analysis.tastes.lines import (
@@ -24,12 +25,12 @@ from crm_analysis.tastes.lines import (
 )
 from crm_analysis.tastes.sales import Sales
 
-TOO_FEW = "too few lines"
+TOO_FEW = mark("too few lines")
 GROUPS = Shape(
     "one row per group of customers who prefer the same value",
     {
         **BY_ATTRIBUTE,
-        "group": Column("text", "prefer"),
+        "group": Column("text", "prefer", own=(OTHER, TOO_FEW)),
         "n_customers": Column("integer", "customers"),
         "customer_share": Column("fraction", "share of customers"),
         "amount": Column("money", "net amount to date"),
@@ -43,8 +44,8 @@ GROUPS = Shape(
 LIKES = Shape(
     "one row per group of customers by an attribute of theirs and value of the first dimension",
     {
-        "group": Column("text", "customers"),
-        "value": Column("text", "value"),
+        "group": Column("text", "customers", own=(NOT_KNOWN,)),
+        "value": Column("text", "value", own=(OTHER, NOT_KNOWN)),
         "n_customers": Column("integer", "customers who bought it"),
         "amount": Column("money", "net amount"),
         "affinity": Column("fraction", "affinity; empty where customers are few"),

@@ -9,6 +9,7 @@ from scipy.stats import binomtest
 
 from crm_analysis import engine
 from crm_analysis.engine import Table
+from crm_analysis.language import mark
 from crm_analysis.params import first_of_month
 from crm_analysis.schema import Column, Shape, day_number
 from crm_analysis.tastes.attributes import BY_ATTRIBUTE, NOT_KNOWN, OTHER, label_lines
@@ -17,6 +18,9 @@ from crm_analysis.tastes.preferences import sum_spend, weigh
 from crm_analysis.tastes.sales import Sales
 
 HITS_AT = (1, 3, 5)
+POPULAR, SAME, BY_LAST, OWN = (
+    mark("most popular"), mark("same as last time"), mark("by the last order"), mark("own taste"),
+)  # fmt: skip
 
 TRANSITIONS = Shape(
     "one row per pair of an order's main value and the next order's",
@@ -32,13 +36,17 @@ HITS = Shape(
     "one row per dimension and way to guess a customer's next order",
     {
         **BY_ATTRIBUTE,
-        "guess": Column("text", "guess"),
+        "guess": Column("label", "guess"),
         "n_cases": Column("integer", "customers judged"),
-        **{
-            f"hit_{k}{end}_rate": Column("fraction", f"within {k} guess{'es' if k > 1 else ''}{text}")
-            for k in HITS_AT
-            for end, text in (("", ""), ("_low", ", 95% from"), ("_high", ", to"))
-        },
+        "hit_1_rate": Column("fraction", "within 1 guess"),
+        "hit_1_low_rate": Column("fraction", "within 1 guess, 95% from"),
+        "hit_1_high_rate": Column("fraction", "within 1 guess, to"),
+        "hit_3_rate": Column("fraction", "within 3 guesses"),
+        "hit_3_low_rate": Column("fraction", "within 3 guesses, 95% from"),
+        "hit_3_high_rate": Column("fraction", "within 3 guesses, to"),
+        "hit_5_rate": Column("fraction", "within 5 guesses"),
+        "hit_5_low_rate": Column("fraction", "within 5 guesses, 95% from"),
+        "hit_5_high_rate": Column("fraction", "within 5 guesses, to"),
     },
 )
 
@@ -118,9 +126,9 @@ def judge(cases: pd.DataFrame, popularity: pd.Series, learnt: pd.DataFrame, own:
         for (last, actual), place in zip(pairs, by_popularity, strict=True)
     ]
     by_last = [after[last].get(actual, np.inf) for last, actual in pairs]
-    guesses = {"most popular": by_popularity, "same as last time": same, "by the last order": by_last}
+    guesses = {POPULAR: by_popularity, SAME: same, BY_LAST: by_last}
     guesses = {name: (np.array(places), cases["n_cases"]) for name, places in guesses.items()}
-    guesses["own taste"] = (own["place"].astype(float).to_numpy(), own["n_cases"])
+    guesses[OWN] = (own["place"].astype(float).to_numpy(), own["n_cases"])
     rows = []
     for name, (places, counts) in guesses.items():
         row = {"guess": name, "n_cases": int(cases["n_cases"].sum())}

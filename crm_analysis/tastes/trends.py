@@ -8,7 +8,7 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.engine import Table
-from crm_analysis.language import _
+from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
 from crm_analysis.tastes.attributes import BY_ATTRIBUTE, NOT_KNOWN, OTHER, label_lines
 from crm_analysis.tastes.lines import IS_KNOWN, IS_SOLD, MAX_VALUES_READ, add_up, month_number, shares_of, stack
@@ -17,13 +17,15 @@ from crm_analysis.tastes.sales import Sales
 # A change of so many standard errors is called real: of forty values one in nine such months shows one by chance.
 REAL = 3.0
 MONTHS_SHOWN = 24
+# What the last months are compared with.
+JUST_BEFORE, YEAR_BEFORE = mark("the months just before, season included"), mark("the same months a year before")
 PERIODS = {"recent": "recent", "earlier": "earlier"}
 
 VALUES = Shape(
     "one row per value of an attribute, the largest first; other values and not known last",
     {
         **BY_ATTRIBUTE,
-        "value": Column("text", "value"),
+        "value": Column("text", "value", own=(OTHER, NOT_KNOWN)),
         "n_customers": Column("integer", "customers who bought it"),
         "n_lines": Column("integer", "lines sold"),
         "amount": Column("money", "net amount to date"),
@@ -39,7 +41,7 @@ MONTHS = Shape(
     "one row per value of a lead attribute and month",
     {
         **BY_ATTRIBUTE,
-        "value": Column("text", "value"),
+        "value": Column("text", "value", own=(OTHER, NOT_KNOWN)),
         "month": Column("text", "month"),
         "amount": Column("money", "net amount"),
         "amount_share": Column("fraction", "share of the month's sales"),
@@ -51,7 +53,7 @@ def measure_values(sales: Sales, trend_months: int) -> tuple[pd.DataFrame, str]:
     """VALUES of every attribute; and in words what the last months are compared with, '' where the data do not reach."""
     first, end, n = first_month(sales), month_number(sales.run.as_of), trend_months
     now, then, basis = range(end - n, end), range(0), ""
-    for back, words in ((n, _("the months just before, season included")), (12, _("the same months a year before"))):
+    for back, words in ((n, JUST_BEFORE), (12, YEAR_BEFORE)):
         if first <= end - n - back and n <= back:
             then, basis = range(end - n - back, end - back), words
     dated = date_lines(sales.lines, now, then)

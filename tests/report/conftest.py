@@ -139,11 +139,12 @@ def make_root(tmp_path_factory) -> Callable[..., Root]:
     return make
 
 
-# How the months that are looked at are made.
+# How the months that are looked at are made: of the small company or the whole, and with which overrides and environment.
 MONTHS = {
-    "sample": (False, {}),
-    "small": (True, {}),
-    "twin": (True, {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
+    "sample": (False, (), {}),
+    "chinese": (False, ("LANGUAGE=zh",), {}),
+    "small": (True, (), {}),
+    "twin": (True, (), {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
 }
 
 
@@ -154,7 +155,7 @@ def published(request, make_root) -> Iterator[Callable[[str], Root]]:
     begun = {}
     for name in sorted(wanted):
         root = make_root(is_small=MONTHS[name][0])
-        begun[name] = (root, root.start(**MONTHS[name][1]))
+        begun[name] = (root, root.start(*MONTHS[name][1], **MONTHS[name][2]))
 
     def wait(name: str) -> Root:
         root, process = begun[name]
@@ -175,6 +176,14 @@ def sample(published, missing) -> Root:
     if pdf_problem():
         missing(pdf_problem())
     return published("sample")
+
+
+@pytest.fixture(scope="session")
+def chinese(published, missing) -> Root:
+    """The same month in Chinese. Only to be looked at."""
+    if pdf_problem():
+        missing(pdf_problem())
+    return published("chinese")
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import sync_playwright
 
 CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
@@ -51,30 +52,67 @@ def browser(missing):
         browser.close()
 
 
-@pytest.fixture(scope="module", params=[(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")], ids=str)
-def visits(request, browser, sample):
-    """Each page of the month as it is on such a screen: what it said, asked for, and looks like."""
+# Words that lie on other words: of the lines of text that are seen, those whose boxes meet.
+OVERLAPPING = """() => {
+  const boxes = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+    if (!node.data.trim() || !node.parentElement.checkVisibility({visibilityProperty: true})) continue;
+    const range = document.createRange();
+    range.selectNodeContents(node);
+    for (const box of range.getClientRects()) if (box.width > 1 && box.right > 0) boxes.push([box, node.data.trim().slice(0, 40)]);
+  }
+  boxes.sort((a, b) => a[0].top - b[0].top);
+  const found = [];
+  boxes.forEach(([a, words], at) => {
+    for (const [b, others] of boxes.slice(at + 1)) {
+      if (b.top > a.bottom) break;
+      const height = Math.min(a.bottom, b.bottom) - b.top, width = Math.min(a.right, b.right) - Math.max(a.left, b.left);
+      if (height > 0.35 * Math.min(a.height, b.height) && width > 2) found.push(`${words} | ${others}`);
+    }
+  });
+  return found.slice(0, 5);
+}"""
+SCREENS = [(1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")]
+SERIOUS = ("serious", "critical")
+
+
+@pytest.fixture(scope="module", params=["sample", "chinese"])
+def month(request):
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture(scope="module", params=SCREENS, ids=str)
+def visits(request, browser, month):
+    """Each page of the month, and that of all months, as it is on such a screen: what it said, asked for, and looks like. What
+    the page's own policy would stop is let through, so that it is seen."""
     width, scheme = request.param
-    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
+    context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme, bypass_csp=True)
     found = {}
-    for path in sorted(sample.bundle.glob("*.html")):
+    for path in [*sorted(month.bundle.glob("*.html")), month.reports / "index.html"]:
         page, said, asked = context.new_page(), [], []
         page.on("console", lambda one, said=said: said.append(one.text))
         page.on("pageerror", lambda one, said=said: said.append(str(one)))
         page.on("dialog", lambda one, said=said: (said.append(one.message), one.dismiss()))
         page.on("request", lambda one, asked=asked: asked.append(one.url))
         page.goto(path.as_uri(), wait_until="load")
-        found[path.name] = {
-            "said": said,
+        found[path.relative_to(month.reports).as_posix()] = {
+            "said": list(said),
             "asked": [one for one in asked if one != path.as_uri() and not one.startswith("data:")],
             "too wide": page.evaluate(TOO_WIDE),
             "faint": page.evaluate(FAINT),
+            "overlapping": page.evaluate(OVERLAPPING),
             "undrawn": page.evaluate("[...document.images].filter((one) => !one.naturalWidth).map((one) => one.alt)"),
             "ground": page.evaluate("getComputedStyle(document.body).backgroundColor"),
+            "barriers": [
+                (one["id"], one["nodes"][0]["html"][:200])
+                for one in Axe().run(page).response["violations"]
+                if one["impact"] in SERIOUS
+            ],
         }
         page.close()
     context.close()
-    assert len(found) >= 4
+    assert len(found) >= 8
     return scheme, found
 
 
@@ -100,6 +138,15 @@ def test_every_picture_is_drawn(visits):
 
 def test_text_stands_out_from_its_ground(visits):
     assert told(visits, "faint") == {}
+
+
+def test_no_words_lie_on_others(visits):
+    assert told(visits, "overlapping") == {}
+
+
+def test_nobody_is_shut_out(visits):
+    """No serious violation of the accessibility rules of axe-core."""
+    assert told(visits, "barriers") == {}
 
 
 def test_light_and_dark_differ(visits):

@@ -28,7 +28,7 @@ def stays(root):
     before = root.hashes()
     yield
     assert root.hashes() == before
-    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10"}
+    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10", "index.html"}
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_report_whose_file_was_not_made_is_not_published(root, stays, command)
     """The notebook says that there is an action list, and there is none."""
     source = (
         "import json, os; folder = os.environ['CRM_BUNDLE'] + '/data/quality/'; os.makedirs(folder)\n"
-        "told = {'run': os.environ['CRM_RUN_ID'], 'findings': [], 'key_figures': [], 'tables': {}, 'actions': {'n_rows': 1}}\n"
+        "told = {'run': os.environ['CRM_RUN_ID'], 'findings': [], 'key_figures': [], 'tables': {}, 'actions': {'n_rows': 1}, 'picture': None}\n"
         "with open(folder + 'summary.json', 'w') as file: json.dump(told, file)"
     )
     root.hollow_notebook("quality", {END: source})
@@ -197,7 +197,7 @@ def test_a_run_killed_at_any_moment_leaves_a_whole_bundle_and_the_next_one_succe
     done = ended(root.start())
     assert (done.code, done.err) == (0, "")
     assert root.hashes() == before
-    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10"}
+    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10", "index.html"}
 
 
 @linux
@@ -237,7 +237,7 @@ def test_a_full_disk_is_told_and_when_space_is_free_the_next_run_succeeds(copy_s
     filler.unlink()
     assert done.failed(4, "E-DISK-1 ")
     assert root.hashes() == before
-    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10"}
+    assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10", "index.html"}
     if free == 600_000:
         assert command(root).code == 0
         assert root.hashes() == before

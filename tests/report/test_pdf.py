@@ -16,14 +16,24 @@ METHODS = methods.names()
 every_report = pytest.mark.parametrize("method", METHODS)
 
 
+@pytest.fixture(scope="module", params=["sample", "chinese"])
+def month(request):
+    return request.getfixturevalue(request.param)
+
+
 @pytest.fixture(scope="module")
-def pdf(sample):
+def page(month, parse):
+    return lambda name: parse((month.bundle / name).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def pdf(month):
     """``pdf("rfm")``: the report's PDF, read once."""
     read = {}
 
     def get(method: str) -> pypdf.PdfReader:
         if method not in read:
-            read[method] = pypdf.PdfReader(sample.bundle / f"{method}.pdf", strict=True)
+            read[method] = pypdf.PdfReader(month.bundle / f"{method}.pdf", strict=True)
         return read[method]
 
     return get
@@ -31,15 +41,19 @@ def pdf(sample):
 
 @pytest.fixture(scope="module")
 def texts(pdf):
-    """``texts("rfm")``: the text of each page, blanks made one."""
+    """``texts("rfm")``: the text of each page, without blanks: Chinese has none, and a line's end looks like one."""
     read = {}
 
     def get(method: str) -> list[str]:
         if method not in read:
-            read[method] = [" ".join(one.extract_text().split()) for one in pdf(method).pages]
+            read[method] = [bare(one.extract_text()) for one in pdf(method).pages]
         return read[method]
 
     return get
+
+
+def bare(text: str) -> str:
+    return "".join(text.split())
 
 
 def outline(reader: pypdf.PdfReader) -> list[str]:
@@ -67,7 +81,8 @@ def boxes(reader: pypdf.PdfReader) -> list[str]:
         codes = re.findall(r"(?m)^<[0-9A-Fa-f]+> *<([0-9A-Fa-f]+)>", text)
         drawn = {one for code in codes if len(one := bytes.fromhex(code).decode("utf-16-be")) == 1}
         (descendant,) = font["/DescendantFonts"]
-        file = descendant.get_object()["/FontDescriptor"].get_object()["/FontFile2"].get_object()
+        descriptor = descendant.get_object()["/FontDescriptor"].get_object()
+        file = descriptor["/FontFile2" if "/FontFile2" in descriptor else "/FontFile3"].get_object()
         known = {chr(one) for one in TTFont(io.BytesIO(file.get_data())).getBestCmap()}
         assert drawn & known
         found += sorted(drawn - known)
@@ -75,10 +90,10 @@ def boxes(reader: pypdf.PdfReader) -> list[str]:
 
 
 @every_report
-def test_it_has_the_title_and_the_language_of_its_page(pdf, page, method):
+def test_it_has_the_title_and_the_language_of_its_page(month, pdf, page, method):
     reader = pdf(method)
     assert reader.metadata.title == page(f"{method}.html").all("title")[0].text
-    assert reader.root_object["/Lang"] == "en"
+    assert reader.root_object["/Lang"] == month.manifest()["language"]
 
 
 @every_report
@@ -113,7 +128,7 @@ def test_its_pages_are_numbered(texts, method):
     pages = texts(method)
     assert 2 <= len(pages) <= 40
     for number, text in enumerate(pages, 1):
-        assert re.search(rf"\b{number} / {len(pages)}\b", text), number
+        assert f"{number}/{len(pages)}" in text
 
 
 @every_report
@@ -121,38 +136,39 @@ def test_every_page_but_the_first_is_headed_by_source_and_title(texts, page, met
     top = page(f"{method}.html")
     (source,) = [one.text for one in top.all("p") if one["class"] == "source"]
     title = top.all("h1")[0].text
-    assert source == "Harbour & Pine · October 2026"
+    assert source.startswith("Harbour & Pine ")
     for text in texts(method)[1:]:
-        assert source in text
-        assert title in text
+        assert bare(source) in text
+        assert bare(title) in text
 
 
 @every_report
 def test_the_contents_name_the_page_of_each_section(texts, page, method):
     # Below a full first screen the contents begin a page of their own.
-    contents = " ".join(texts(method)[:2]).partition("Contents")[2]
-    for one in page(f"{method}.html").all("nav")[0].all("a"):
-        found = re.search(rf"{re.escape(one.text)}[ .]*\.[ .]*(\d+)", contents)
+    (nav,) = page(f"{method}.html").all("nav")
+    contents = "".join(texts(method)[:2]).partition(nav.all("h2")[0].text)[2]
+    for one in nav.all("a"):
+        found = re.search(rf"{re.escape(bare(one.text))}\.+(\d+)", contents)
         assert found, one.text
-        assert one.text in texts(method)[int(found[1]) - 1]
+        assert bare(one.text) in texts(method)[int(found[1]) - 1]
 
 
 @every_report
-def test_every_finding_and_key_figure_is_in_it(sample, texts, method):
-    summary = sample.summary(method)
-    text = " ".join(texts(method))
-    assert [one for one in summary["findings"] if one not in text] == []
-    assert [one["text"] for one in summary["key_figures"] if one["text"] not in text] == []
+def test_every_finding_and_key_figure_is_in_it(month, texts, method):
+    summary = month.summary(method)
+    text = "".join(texts(method))
+    assert [one for one in summary["findings"] if bare(one) not in text] == []
+    assert [one["text"] for one in summary["key_figures"] if bare(one["text"]) not in text] == []
 
 
 @every_report
 def test_every_caption_and_every_row_of_a_table_is_in_it(texts, page, method):
-    text = " ".join(texts(method))
+    text = "".join(texts(method))
     top = page(f"{method}.html")
-    assert [one.text for one in top.all("caption", "figcaption") if one.text not in text] == []
+    assert [one.text for one in top.all("caption", "figcaption") if bare(one.text) not in text] == []
     numbers = [cell.text for table in top.all("table") for cell in table.all("td") if cell["class"] == "number"]
     assert numbers
-    assert [one for one in numbers if one not in text] == []
+    assert [one for one in numbers if bare(one) not in text] == []
 
 
 @every_report
@@ -173,7 +189,7 @@ def test_no_character_is_a_box(pdf, texts, method):
 
 
 @every_report
-def test_it_runs_nothing_and_points_to_nothing_outside_the_bundle(sample, pdf, method):
+def test_it_runs_nothing_and_points_to_nothing_outside_the_bundle(month, pdf, method):
     reader = pdf(method)
     assert set(reader.root_object) & {"/OpenAction", "/AA", "/AcroForm"} == set()
     assert "/EmbeddedFiles" not in reader.root_object.get("/Names", {})
@@ -181,7 +197,7 @@ def test_it_runs_nothing_and_points_to_nothing_outside_the_bundle(sample, pdf, m
     actions = [one["/A"] for one in notes if "/A" in one]
     assert {str(one["/S"]) for one in actions} <= {"/GoTo", "/URI"}
     addresses = {str(one["/URI"]) for one in actions if "/URI" in one}
-    assert [one for one in addresses if ":" in one or not (sample.bundle / one).is_file()] == []
+    assert [one for one in addresses if ":" in one or not (month.bundle / one).is_file()] == []
 
 
 def test_nothing_is_fetched_into_it(tmp_path):

@@ -91,7 +91,7 @@ def test_nobody_else_may_read_it(sample):
 
 
 def test_nothing_half_made_stays(sample):
-    assert {one.name for one in sample.reports.iterdir()} == {".lock", "2026-10"}
+    assert {one.name for one in sample.reports.iterdir()} == {".lock", "2026-10", "index.html"}
     assert {one.name for one in sample.path.iterdir()} == {"params", "notebooks", "build", "warehouse", "reports"}
 
 
