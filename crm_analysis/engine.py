@@ -116,6 +116,11 @@ def sentence(template: str, **expressions: nw.Expr) -> nw.Expr:
     return nw.concat_str(parts)
 
 
+def as_money(number: nw.Expr) -> nw.Expr:
+    """A number as money, rounded to hundredths: for estimates, which have no more to tell."""
+    return number.cast(nw.Float64).round(2).cast(nw.Decimal(18, 2))
+
+
 # What Narwhals has no expression for: reading text, and hashing a row.
 
 

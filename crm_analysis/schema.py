@@ -21,11 +21,12 @@ TYPES = ("id", "text", "label", "money", "quantity", "moment", "date", "integer"
 @dataclass(frozen=True)
 class Column:
     """One column: its type (one of TYPES) and what it means, unit included. ``own``: words of ours that may stand among the
-    data of a text."""
+    data of a text. ``detail``: what more there is to tell (marked), where the meaning is also a head and must be short."""
 
     type: str
     meaning: str
     own: tuple[str, ...] = ()
+    detail: str = ""
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
@@ -234,6 +235,37 @@ COMPLETENESS = Shape(
         "n_repaired": Column("integer", "rows whose text was changed to be read: spaces, suffixes"),
     },
 )
+
+
+# How urgent advice is: one scale for all methods, so that their lists can be merged.
+PRIORITIES = {
+    1: mark("act now, in person"),
+    2: mark("act this month"),
+    3: mark("act when there is room"),
+    4: mark("cheap contact only"),
+}
+WIN_BACK, KEEP, GROW, WELCOME, LEAVE_ALONE = (
+    mark("win back"), mark("keep"), mark("grow"), mark("welcome"), mark("leave alone"),
+)  # fmt: skip
+# What advice takes a customer for: gone, there, or not worth the effort. Methods of which one says this and one that disagree.
+SIDES = {WIN_BACK: 1, KEEP: 2, GROW: 2, WELCOME: 2, LEAVE_ALONE: 3}
+
+
+def action_list(segment: Column, expected: str, columns: dict[str, Column]) -> Shape:
+    """The shape of a method's list: what every list begins with (``expected``: what its expected amount is), and its own columns."""
+    return Shape(
+        "one row per customer, the most urgent first",
+        {
+            "customer_id": Column("id", "customer"),
+            "segment": segment,
+            "priority": Column("integer", "priority, 1 first"),
+            "stance": Column("label", "aim"),
+            "action": Column("text", "what to do"),
+            "reason": Column("text", "why"),
+            "expected_amount": Column("money", "expected value", detail=expected),
+            **columns,
+        },
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

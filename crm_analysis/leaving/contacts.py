@@ -14,7 +14,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.language import _, mark
-from crm_analysis.schema import Column, Shape
+from crm_analysis.schema import KEEP, WIN_BACK, Column, Shape, action_list
 
 PROFIT_STEPS = 200
 # A personal contact is for those of whom it brings this many times its cost.
@@ -37,23 +37,17 @@ SCORED = Shape(
         **_CUSTOMER,
     },
 )
-LIST = Shape(
-    "one row per customer who may leave, most money at risk first",
-    {
-        "customer_id": Column("id", "customer"),
-        "priority": Column("integer", "priority, 1 first"),
-        "segment": Column("label", "stage"),
-        "action": Column("text", "what to do"),
-        "reason": Column("text", "what raises the forecast most"),
-        **_CUSTOMER,
-        "part": Column("label", "told by"),
-    },
+LIST = action_list(
+    Column("label", "stage"),
+    mark("expected gain of a contact, less its cost"),
+    {**_CUSTOMER, "part": Column("label", "told by")},
 )
 TOP = Shape(
     "one row per customer, the first of the list",
     {
-        name: LIST.columns[name]
-        for name in ("customer_id", "segment", "reason", "churn_prob", "value_amount", "at_risk_amount")
+        **{name: LIST.columns[name] for name in ("customer_id", "segment")},
+        "reason": Column("text", "what raises the forecast most"),
+        **{name: LIST.columns[name] for name in ("churn_prob", "value_amount", "at_risk_amount")},
     },
 )
 PROFIT = Shape(
@@ -110,16 +104,20 @@ def choose(ranked: Table, at_least: int) -> Table:
 
 
 def advise(chosen: Table, reasons: Table, cost_amount: float) -> Table:
-    """LIST from the chosen and their reasons: priority 1 a personal contact, 2 any, 3 none that costs."""
+    """LIST from the chosen and their reasons: in person where that pays, by letter, or with nothing that costs."""
     profit = nw.col("profit_amount")
     is_personal = (profit > 0) & (profit >= (PERSONAL_RETURN - 1) * cost_amount)
-    priority = nw.when(is_personal).then(nw.lit(1)).when(profit > 0).then(nw.lit(2)).otherwise(nw.lit(3))
+    priority = nw.when(is_personal).then(nw.lit(1)).when(profit > 0).then(nw.lit(2)).otherwise(nw.lit(4))
     actions = [
         nw.when((nw.col("priority") == number) & (nw.col("segment") == stage)).then(nw.lit(_(text)))
         for number, texts in ADVICE.items()
         for stage, text in texts.items()
     ]
-    advised = chosen.join(reasons, on="customer_id", how="inner").with_columns(priority=priority)
+    advised = chosen.join(reasons, on="customer_id", how="inner").with_columns(
+        priority=priority,
+        stance=nw.when("is_lapsed").then(nw.lit(WIN_BACK)).otherwise(nw.lit(KEEP)),
+        expected_amount=engine.as_money(profit),
+    )
     advised = advised.with_columns(action=nw.coalesce(*actions, nw.lit(_(NO_CONTACT))))
     return advised.select(*LIST.columns)
 

@@ -55,6 +55,7 @@ REQUIRES = ()
 # Where the report stands in the pack.
 PLACE = 50
 
+ACTIONS = contacts.LIST
 TOP_ROWS = 20
 # Without an order for so long the source has stopped.
 ALIVE_DAYS = 30
@@ -731,7 +732,7 @@ def plot_profit(part: Part, ax: Axes | None = None) -> Axes:
         notes = [(n, float(amount), language.integer(n))]
     return charts.curve(
         part.profit, "n_contacted", "profit_amount", language.short_number, xlabel=_("customers contacted"),
-        ylabel=_("expected profit"), name=_("expected profit"), notes=notes, ax=ax,
+        ylabel=_("expected profit"), notes=notes, ax=ax,
     )  # fmt: skip
 
 
@@ -753,13 +754,11 @@ def plot_calibration(calibration: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_retention(retention: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """Who is still there after how many months."""
-    axes = charts.lines(
+    return charts.lines(
         retention.assign(group=retention["group"].map(_show_group)), "group", "tenure_months", "retained_share", language.integer, partial(language.percent, digits=0),
         xlabel=_("months since the first contract began"), ylabel=_("share still there"),
-        band=("retained_low", "retained_high"), is_step=True, ax=ax,
+        band=("retained_low", "retained_high"), limits=(0, 1.02), is_step=True, ax=ax,
     )  # fmt: skip
-    axes.set_ylim(0, 1.02)
-    return axes
 
 
 def plot_reasons(reasons: pd.DataFrame, ax: Axes | None = None) -> Axes:

@@ -59,6 +59,7 @@ def _part(shape: Shape, grain: str, *columns: str) -> Shape:
     return Shape(grain, {one: shape.columns[one] for one in columns})
 
 
+ACTIONS = offers.ACTIONS
 # What a reader sees of the wider ones.
 SOLD = _part(
     VALUES, "one row per value of the lead attribute", "value", "n_customers", "n_lines", "amount", "amount_share",

@@ -34,7 +34,7 @@ from crm_analysis.customers import (
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import MOVES, Column, KeyFigure, Shape, day_number
+from crm_analysis.schema import GROW, KEEP, MOVES, WIN_BACK, Column, KeyFigure, Shape, action_list, day_number
 
 REQUIRES = ("orders",)
 # Where the report stands in the pack.
@@ -75,6 +75,20 @@ CONCENTRATION = Shape(
         "amount": Column("money", "their amount"),
         "top_share": Column("fraction", "share of the amount that the top 20 % of customers bring"),
         "gini": Column("fraction", "Gini coefficient"),
+    },
+)
+
+
+FALLEN, RISEN = mark("fallen"), mark("risen")
+ACTIONS = action_list(
+    Column("label", "movement"),
+    mark("value of one more order, if it is like the customer's orders so far"),
+    {
+        "decile": Column("integer", "group of all time, 1 best"),
+        "window_decile": Column("integer", "group in the window, 1 best; 0: no order in it"),
+        "amount": Column("money", "amount to date"),
+        "n_orders": Column("integer", "orders"),
+        "days_since_last_order": Column("integer", "days since the last order"),
     },
 )
 
@@ -223,25 +237,29 @@ def advise(moved: Table) -> Table:
     """Who of the best falls: the two best groups of all time that are lower, or gone, in the window; and who rises."""
     fell = (nw.col("decile") <= 2) & ((nw.col("window_decile") == OUTSIDE) | (nw.col("window_decile") > 3))
     rose = (nw.col("window_decile") > OUTSIDE) & (nw.col("window_decile") <= 2) & (nw.col("decile") > 2)
-    number = nw.col("window_decile").cast(nw.String)
-    here = nw.when(nw.col("window_decile") == OUTSIDE).then(nw.lit(_("none"))).otherwise(number)
-    reason = [nw.lit(_("Group of all time: ")), nw.col("decile").cast(nw.String), nw.lit(_("; in the window: ")), here]
+    is_gone = nw.col("window_decile") == OUTSIDE
+    here = {"all": nw.col("decile"), "here": nw.col("window_decile")}
+    reason = (
+        nw.when(is_gone)
+        .then(engine.sentence(_("Group {all} of all time, without an order in the window."), all=nw.col("decile")))
+        .otherwise(engine.sentence(_("Group {all} of all time, group {here} in the window."), **here))
+    )
     return (
         moved.filter(fell | rose)
         .with_columns(
-            priority=nw.when(fell).then(1).otherwise(2),
+            segment=nw.when(fell).then(nw.lit(FALLEN)).otherwise(nw.lit(RISEN)),
+            priority=nw.when(fell).then(2).otherwise(3),
+            stance=nw.when(is_gone).then(nw.lit(WIN_BACK)).when(fell).then(nw.lit(KEEP)).otherwise(nw.lit(GROW)),
             action=nw.when(fell)
             .then(nw.lit(_("Ask why they buy less; a person in charge for the largest")))
             .otherwise(nw.lit(_("Care for as for the best: they are on their way up"))),
-            reason=nw.concat_str(reason),
+            reason=reason,
+            expected_amount=engine.as_money(nw.col("amount").cast(nw.Float64) / nw.col("n_orders")),
             minus=-nw.col("amount"),
         )
         .sort("priority", "minus", "customer_id")
-        .select(
-            "customer_id", "priority", "action", "reason", "decile", "window_decile", "amount",
-            "n_orders", "days_since_last_order",
-        )
-    )  # fmt: skip
+        .select(*ACTIONS.columns)
+    )
 
 
 # Small frame steps.
@@ -340,7 +358,7 @@ def plot_lorenz(lorenz: pd.DataFrame, top_share: float, ax: Axes | None = None) 
     """The share of the amount that the best x % of the customers bring."""
     note = (0.2, top_share, _("20% of customers: {share}").format(share=language.percent(top_share)))
     return charts.curve(
-        lorenz, "customer_share", "amount_share", lambda one: language.percent(one, 0), name=_("customers"),
+        lorenz, "customer_share", "amount_share", lambda one: language.percent(one, 0),
         xlabel=_("share of the customers, the best first"), ylabel=_("share of the amount"),
         diagonal=_("all bring the same"), notes=[note], ax=ax,
     )  # fmt: skip

@@ -45,12 +45,12 @@ from crm_analysis.customers import (
 )  # fmt: skip
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
-from crm_analysis.language import _, counted
+from crm_analysis.language import _, counted, mark
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
 from crm_analysis.models.forecasting import mean_amount_error, total_error
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import Column, KeyFigure, Shape
+from crm_analysis.schema import KEEP, WIN_BACK, Column, KeyFigure, Shape, action_list
 from crm_analysis.valuation import (
     MAX_TRIPLES,
     Horizon,
@@ -135,6 +135,22 @@ GROUPS = Shape(
         "value_amount": Column("money", "value over the list's horizon"),
         "value_share": Column("fraction", "share of the value"),
         "mean_value_amount": Column("money", "value per customer"),
+    },
+)
+
+
+ACTIONS = action_list(
+    Column("label", "segment"),
+    mark("expected value over the list's horizon, discounted"),
+    {
+        "alive_prob": Column("fraction", "probability of still being a customer"),
+        "expected_orders": Column("fraction", "expected orders over the list's horizon"),
+        "orders_low": Column("integer", "orders, lower bound"),
+        "orders_high": Column("integer", "orders, upper bound"),
+        "order_value_amount": Column("money", "expected amount of an order"),
+        "net_amount": Column("money", "amount to date"),
+        "n_orders": Column("integer", "orders"),
+        "days_since_last_order": Column("integer", "days since the last order"),
     },
 )
 
@@ -297,14 +313,10 @@ def advise(ranked: Table, params: Params) -> Table:
     is_gone = nw.col("alive_prob") < 0.5
     is_kept = (nw.col("value_hundredth") <= 20) & ~is_gone
     is_lost = (nw.col("hundredth") <= 20) & is_gone
-    percent = (nw.col("alive_prob").cast(nw.Float64) * 100).round(0).cast(nw.Int64).cast(nw.String)
-    orders = nw.col(orders_column(months)).cast(nw.Decimal(18, 1)).cast(nw.String)
-    reason = nw.concat_str(
-        [
-            nw.lit(_("Alive with a probability of ")), percent, nw.lit(_("%; expected orders in {n} months: ").format(n=months)),
-            orders, nw.lit(" ("), nw.col("orders_low").cast(nw.String), nw.lit("–"), nw.col("orders_high").cast(nw.String),
-            nw.lit(")"),
-        ]
+    reason = engine.sentence(
+        _("Still a customer with a probability of {percent}%; expected orders in {n} months: {orders} ({low}–{high})."),
+        percent=(nw.col("alive_prob").cast(nw.Float64) * 100).round(0).cast(nw.Int64), n=nw.lit(months),
+        orders=nw.col(orders_column(months)).cast(nw.Decimal(18, 1)), low=nw.col("orders_low"), high=nw.col("orders_high"),
     )  # fmt: skip
     keep, win_back = (
         _("Keep: a person in charge, service before price; worth more than most"),
@@ -313,20 +325,19 @@ def advise(ranked: Table, params: Params) -> Table:
     return (
         by_past.filter(is_kept | is_lost)
         .with_columns(
-            segment=nw.when(is_lost).then(nw.lit("win back")).otherwise(nw.lit("keep")),
-            priority=nw.when(is_lost).then(2).otherwise(1),
+            segment=nw.when(is_lost).then(nw.lit(WIN_BACK)).otherwise(nw.lit(KEEP)),
+            stance=nw.when(is_lost).then(nw.lit(WIN_BACK)).otherwise(nw.lit(KEEP)),
+            priority=nw.when(is_lost).then(3).otherwise(2),
             action=nw.when(is_lost).then(nw.lit(win_back)).otherwise(nw.lit(keep)),
             reason=reason,
+            expected_amount=engine.as_money(nw.col(value_column(months))),
+            expected_orders=nw.col(orders_column(months)),
             _value=-nw.col(value_column(months)),
             _past=-nw.col("net_amount"),
         )
         .sort("priority", "_value", "_past", "customer_id")
-        .select(
-            "customer_id", "segment", "priority", "action", "reason", "alive_prob", orders_column(months),
-            "orders_low", "orders_high", "order_value_amount", value_column(months), "net_amount", "n_orders",
-            "days_since_last_order",
-        )
-    )  # fmt: skip
+        .select(*ACTIONS.columns)
+    )
 
 
 # Small frame steps.
@@ -627,7 +638,7 @@ def plot_concentration(concentration: pd.DataFrame, ax: Axes | None = None) -> A
     top = concentration.loc[TOP]
     text = _("20% of customers: {share}").format(share=language.percent(top["value_share"]))
     return charts.curve(
-        concentration, "customer_share", "value_share", lambda one: language.percent(one, 0), name=_("customers"),
+        concentration, "customer_share", "value_share", lambda one: language.percent(one, 0),
         xlabel=_("share of the customers, the most valuable first"), ylabel=_("share of the equity"),
         diagonal=_("all are worth the same"), notes=[(top["customer_share"], top["value_share"], text)], ax=ax,
     )  # fmt: skip

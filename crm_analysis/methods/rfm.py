@@ -29,7 +29,18 @@ from crm_analysis.customers import count_moves, known_orders, materialise_custom
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run
-from crm_analysis.schema import MOVES, Column, KeyFigure, Shape
+from crm_analysis.schema import (
+    GROW,
+    KEEP,
+    LEAVE_ALONE,
+    MOVES,
+    WELCOME,
+    WIN_BACK,
+    Column,
+    KeyFigure,
+    Shape,
+    action_list,
+)  # fmt: skip
 
 REQUIRES = ("orders",)
 # Where the report stands in the pack.
@@ -70,6 +81,7 @@ ADVICE_TABLE = Shape(
     "one row per segment, the most urgent first",
     {
         "segment": Column("label", "segment"),
+        "priority": Column("integer", "priority, 1 first"),
         "n_customers": Column("integer", "customers"),
         "action": Column("text", "what to do"),
     },
@@ -100,6 +112,20 @@ DISTRIBUTION = Shape(
         "lower": Column("fraction", "lower bound of the class, included"),
         "upper": Column("fraction", "upper bound, not included; the last class of orders holds all above"),
         "n_customers": Column("integer", "customers"),
+    },
+)
+
+
+ACTIONS = action_list(
+    Column("label", "segment"),
+    mark("value of one more order, if it is like the customer's orders so far"),
+    {
+        "r_score": Column("integer", "recency score, highest best"),
+        "f_score": Column("integer", "frequency score, highest best"),
+        "m_score": Column("integer", "monetary score, highest best"),
+        "days_since_last_order": Column("integer", "days since the last order"),
+        "n_orders": Column("integer", "orders"),
+        "amount": Column("money", "amount to date"),
     },
 )
 
@@ -269,21 +295,25 @@ def advise(scored: Table, params: Params) -> Table:
     def by_segment(texts: dict[str, object]) -> nw.Expr:
         return nw.coalesce(*[nw.when(segment == one).then(nw.lit(text)) for one, text in texts.items()])
 
-    days, orders = nw.col("days_since_last_order").cast(nw.String), nw.col("n_orders").cast(nw.String)
-    reason = [nw.lit(_("Days since the last order: ")), days, nw.lit(_("; orders so far: ")), orders]
+    amount = nw.col(params.amount_column)
+    reason = engine.sentence(
+        _("The last order is {days} days old; orders so far: {orders}."),
+        days=nw.col("days_since_last_order"), orders=nw.col("n_orders"),
+    )  # fmt: skip
     return (
         scored.with_columns(
-            priority=by_segment({one: place for place, one in enumerate(PRIORITY, 1)}),
-            action=by_segment({one: _(ADVICE[one]) for one in SEGMENTS}),
-            reason=nw.concat_str(reason),
-            minus=-nw.col(params.amount_column),
+            priority=by_segment({one: urgency for one, (urgency, *_rest) in ADVICE.items()}),
+            stance=by_segment({one: stance for one, (_urgency, stance, _text) in ADVICE.items()}),
+            action=by_segment({one: _(text) for one, (*_rest, text) in ADVICE.items()}),
+            reason=reason,
+            expected_amount=engine.as_money(amount.cast(nw.Float64) / nw.col("n_orders")),
+            amount=amount,
+            place=by_segment({one: place for place, one in enumerate(ADVICE)}),
+            minus=-amount,
         )
-        .sort("priority", "minus", "customer_id")
-        .select(
-            "customer_id", "segment", "priority", "action", "reason", "r_score", "f_score", "m_score",
-            "days_since_last_order", "n_orders", nw.col(params.amount_column),
-        )
-    )  # fmt: skip
+        .sort("place", "minus", "customer_id")
+        .select(*ACTIONS.columns)
+    )
 
 
 # Small frame steps.
@@ -333,8 +363,11 @@ def describe_classes(classes: pd.DataFrame, dimension: str) -> pd.DataFrame:
 
 def advice_table(segments: pd.DataFrame) -> pd.DataFrame:
     """ADVICE_TABLE, the most urgent segment first."""
-    frame = segments.set_index("segment").loc[list(PRIORITY)].reset_index()
-    return ADVICE_TABLE.frame(frame.assign(action=[_(ADVICE[one]) for one in frame["segment"]]))
+    frame = segments.set_index("segment").loc[list(ADVICE)].reset_index()
+    told = [ADVICE[one] for one in frame["segment"]]
+    return ADVICE_TABLE.frame(
+        frame.assign(priority=[one for one, *_rest in told], action=[text for *_rest, text in told])
+    )
 
 
 def key_figures(result: Result) -> list[KeyFigure]:
@@ -402,23 +435,49 @@ def findings(result: Result, currency: str) -> list[str]:
     return told
 
 
-# What to do, by segment; the most urgent first.
-PRIORITY = (
-    "cannot lose", "at risk", "champion", "need attention", "new",
-    "potential loyalist", "loyal", "about to sleep", "promising", "hibernating",
-)  # fmt: skip
+# What to do, by segment, the most urgent first: its priority, its aim, and the advice.
 ADVICE = {
-    "champion": mark("Thank and keep: early access to new things, ask for a recommendation; no discount needed"),
-    "loyal": mark("Offer more of what they buy, and the next better; invite to the loyalty programme"),
-    "potential loyalist": mark("Bring the next order soon: a related product, a reward at the third order"),
-    "new": mark("Welcome within the week: help with the first purchase, show the range"),
-    "promising": mark("Remind with a small reason to come back within the month"),
-    "need attention": mark("Make a limited offer from their favourite range now"),
-    "about to sleep": mark("Remind of what they bought, with popular products; a small discount"),
-    "at risk": mark("Write personally, ask what went wrong, offer to come back"),
-    "cannot lose": mark("Telephone: the best customers who stopped; a person in charge, a personal offer"),
-    "hibernating": mark("Cheap contact only: seasonal mailing; do not spend on them"),
-}
+    "cannot lose": (
+        1, WIN_BACK,
+        mark("Telephone: the best customers who stopped; a person in charge, a personal offer"),
+    ),
+    "at risk": (
+        2, WIN_BACK,
+        mark("Write personally, ask what went wrong, offer to come back"),
+    ),
+    "champion": (
+        2, KEEP,
+        mark("Thank and keep: early access to new things, ask for a recommendation; no discount needed"),
+    ),
+    "need attention": (
+        2, KEEP,
+        mark("Make a limited offer from their favourite range now"),
+    ),
+    "new": (
+        2, WELCOME,
+        mark("Welcome within the week: help with the first purchase, show the range"),
+    ),
+    "potential loyalist": (
+        3, GROW,
+        mark("Bring the next order soon: a related product, a reward at the third order"),
+    ),
+    "loyal": (
+        3, GROW,
+        mark("Offer more of what they buy, and the next better; invite to the loyalty programme"),
+    ),
+    "about to sleep": (
+        3, KEEP,
+        mark("Remind of what they bought, with popular products; a small discount"),
+    ),
+    "promising": (
+        3, GROW,
+        mark("Remind with a small reason to come back within the month"),
+    ),
+    "hibernating": (
+        4, LEAVE_ALONE,
+        mark("Cheap contact only: seasonal mailing; do not spend on them"),
+    ),
+}  # fmt: skip
 
 
 # Charts.

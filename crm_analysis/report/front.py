@@ -9,8 +9,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from crm_analysis import language, pulse
-from crm_analysis.language import _
+from crm_analysis.language import _, counted
 from crm_analysis.report import elements
+from crm_analysis.report.actions import Listed
 from crm_analysis.report.page import PICTURE
 from crm_analysis.schema import KeyFigure, Shape
 
@@ -62,6 +63,17 @@ def show_report(summary: dict, bundle: Path, currency: str) -> dict:
         "files": [f"data/{name}/{one.name}" for one in sorted(folder.glob("*.csv"))],
         "files_title": _("The numbers behind it (CSV)"),
     }
+
+
+def tell_merged(listed: Listed) -> str:
+    """What the list of all reports holds."""
+    text = counted(
+        listed.n_rows, "The reports give advice on {n} customer, merged by priority.",
+        "The reports give advice on {n} customers, merged by priority.",
+    )  # fmt: skip
+    return f"{text} " + counted(
+        listed.n_disagree, "They disagree about {n} of them.", "They disagree about {n} of them; the list marks these."
+    )
 
 
 def list_months(folder: Path) -> list[dict]:

@@ -26,14 +26,16 @@ from crm_analysis.language import _
 from crm_analysis.methods.quality import STEPS, sum_fates, warn
 from crm_analysis.params import Run, build, find_root, read_yaml
 from crm_analysis.report import elements
-from crm_analysis.report.actions import write_actions
-from crm_analysis.report.publish import incomplete_note, resolve_month
+from crm_analysis.report.actions import HELD_BACK, Title, write_actions
+from crm_analysis.report.plan import incomplete_note, resolve_month
 from crm_analysis.schema import KeyFigure, Shape
 
 SUMMARY = "summary"
 TEMPLATES = Path(__file__).parent / "templates" / "report"
 # The first chart of a report, for the front page.
 PICTURE = "picture.svg"
+# The action list as it is merged with those of other reports.
+ACTIONS = "actions.parquet"
 # The tables whose rows are what happened; the others describe customers and products.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
@@ -147,20 +149,13 @@ class Page:
 
     def write_actions(self, actions: Table) -> None:
         """The action list, for machines (CSV, all rows) and for people (xlsx), and what it holds."""
-        n, listed = write_actions(
-            actions, self.folder / "actions" / f"{self.name}.csv", self.params.list_rows, self.currency
-        )
-        self._told["actions"] = {"n_rows": n, "listed": listed}
-        text = language.counted(
-            n,
-            "{n} customer is on the list.",
-            "{n} customers are on the list, the most urgent first.",
-        )
-        if listed < n:
-            text += " " + _("The workbook holds the first {listed}.").format(listed=language.integer(listed))
-        link = Markup('<a href="actions/{0}">actions/{0}</a>')
-        files = Markup(" · ").join(link.format(f"{self.name}.{ending}") for ending in ("csv", "xlsx"))
-        self._display(Markup('<p class="actions">{} {}</p>').format(text, files))
+        engine.write_parquet(actions, self.folder / "data" / self.name / ACTIONS)
+        path = self.folder / "actions" / f"{self.name}.csv"
+        title = Title(self.name, self.meta.company, language.month(self.run.month), self.currency)
+        listed = write_actions(actions, self.module.ACTIONS, path, title, self.params.list_rows)
+        self._told["actions"] = asdict(listed)
+        files = [path.with_suffix(one) for one in (".xlsx", ".csv", *([HELD_BACK] if listed.held_back else []))]
+        self._display(elements.action_list(self._told["actions"], [f"actions/{one.name}" for one in files]))
 
     def write_table(self, name: str, table: Table) -> None:
         """Results per customer, in the order of their ids, written by the engine."""

@@ -14,12 +14,22 @@ from crm_analysis import engine, language
 from crm_analysis.engine import Table
 from crm_analysis.errors import ParameterError
 from crm_analysis.language import _, mark
-from crm_analysis.schema import Column, Shape
+from crm_analysis.schema import GROW, Column, Shape, action_list
 from crm_analysis.tastes.attributes import NOT_KNOWN, OTHER, label_lines, rank_values, unknown_name
 from crm_analysis.tastes.lines import IS_KNOWN, MAX_VALUES_READ, add_up, month_number, place_by
-from crm_analysis.tastes.preferences import sum_spend, weigh
+from crm_analysis.tastes.preferences import TOO_FEW, sum_spend, weigh
 from crm_analysis.tastes.sales import Sales
 from crm_analysis.tastes.trends import rank_rising
+
+ACTIONS = action_list(
+    Column("text", "prefers", own=(OTHER, TOO_FEW)),
+    mark("not estimated: how an offer works is known only when it has been tried"),
+    {
+        "offer_prob": Column("fraction", "share of the customer's spend that what is offered should have"),
+        "affinity": Column("fraction", "that share, as a multiple of all customers'"),
+        "amount": Column("money", "amount to date"),
+    },
+)
 
 LISTED, OTHERS = mark("on the list"), mark("others")
 OFFER = Shape(
@@ -79,15 +89,15 @@ def weigh_offer(lines: Table, offer: pd.DataFrame, sold: Table, shrinkage_lines:
             nw.col("n_known").max().alias("n"), is_it.then(nw.col("own_share")).sum().alias("own")
         )
         n, part = nw.col("n").fill_null(0), nw.col("own").fill_null(0.0)
-        text = [
-            nw.lit(f"{value}: "), (100 * part).round(0).cast(nw.Int64).cast(nw.String),
-            nw.lit(_("% of own spend, all customers {share}, lines known: ").format(share=language.percent(shares[-1], 0))),
-            n.cast(nw.String),
-        ]  # fmt: skip
-        between = [nw.lit("; ")] if len(shares) > 1 else []
+        text = engine.sentence(
+            _("{value}: {percent}% of own spend, all customers {share}, lines known: {n}"),
+            value=nw.lit(value), percent=(100 * part).round(0).cast(nw.Int64), n=n,
+            share=nw.lit(language.percent(shares[-1], 0)),
+        )  # fmt: skip
+        between = [nw.lit(_("; "))] if len(shares) > 1 else []
         people = people.join(own, on="customer_id", how="left").with_columns(
             offer_prob=nw.col("offer_prob") * (n * part + k * shares[-1]) / (n + k),
-            reason=nw.concat_str([nw.col("reason"), *between, *text]),
+            reason=nw.concat_str([nw.col("reason"), *between, text]),
         )
         people = people.drop("n", "own")
     everybody = float(np.prod(shares)) if shares else 0.0
@@ -128,7 +138,8 @@ def advise(
     return place_by(listed, ["minus", "less", "customer_id"]).sort("place").select(
         "customer_id",
         nw.col(f"{sales.first}_group").alias("segment"),
-        nw.col("place").alias("priority"),
-        nw.lit(_("Show first: {what}").format(what=", ".join(offer["value"]))).alias("action"),
-        "reason", nw.col("offer_prob", "affinity").round(6), "amount",
+        nw.lit(3).cast(nw.Int64).alias("priority"),
+        nw.lit(GROW).alias("stance"),
+        nw.lit(_("Show first: {what}").format(what=language.listed(list(offer["value"])))).alias("action"),
+        "reason", nw.lit(None).cast(nw.Decimal(18, 2)).alias("expected_amount"), nw.col("offer_prob", "affinity").round(6), "amount",
     )  # fmt: skip

@@ -391,7 +391,8 @@ def test_whom_to_contact_by_hand():
         chosen = contacts.advise(contacts.choose(ranked, at_least), reasons, 10.0)
         told = engine.collect(contacts.list_once([chosen]), 10)
         assert "".join(told["customer_id"]) == listed
-        assert told["priority"].tolist() == [1, 2, 2, 3, 3][: len(listed)]
+        assert told["priority"].tolist() == [1, 2, 2, 4, 4][: len(listed)]
+        assert [float(one) for one in told["expected_amount"]] == pytest.approx([40, 10, 10, 0, 0][: len(listed)])
         assert told["action"][0] == contacts.ADVICE[1]["regular"]
         assert told["action"][1] == contacts.ADVICE[2]["first order"]
     assert told["action"][4] == contacts.NO_CONTACT

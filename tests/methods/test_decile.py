@@ -116,10 +116,12 @@ def test_the_moves_by_hand(result):
 def test_the_actions_by_hand(result):
     """c01 was among the best and is gone; c04 rose from the third group of all time to the second of the window."""
     actions = engine.collect(result.actions, 100)
-    assert actions[["customer_id", "priority", "decile", "window_decile"]].values.tolist()[0] == ["c01", 1, 1, 0]
-    assert actions["reason"][0] == "Group of all time: 1; in the window: none"
+    assert actions[["customer_id", "priority", "decile", "window_decile"]].values.tolist()[0] == ["c01", 2, 1, 0]
+    assert actions["reason"][0] == "Group 1 of all time, without an order in the window."
     assert actions["customer_id"].is_unique
-    rose = actions[actions["priority"] == 2]
+    assert (actions["stance"][0], actions["segment"][0]) == ("win back", "fallen")
+    rose = actions[actions["priority"] == 3]
+    assert set(rose["stance"]) <= {"grow"}
     assert ((rose["decile"] > 2) & rose["window_decile"].between(1, 2)).all()
 
 

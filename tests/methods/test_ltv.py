@@ -279,14 +279,14 @@ def test_the_list_names_the_most_valuable_and_the_best_of_the_past_who_are_gone(
     customers = rows(result.customers)
     assert actions["customer_id"].is_unique
     kept = actions[actions["segment"] == "keep"]
-    assert kept["value_12m_amount"].is_monotonic_decreasing
+    assert kept["expected_amount"].is_monotonic_decreasing
     top = customers.sort_values(["value_24m_amount", "customer_id"], ascending=[False, True]).head(
         -(-len(customers) // 5)
     )
     lost = actions[actions["segment"] == "win back"]
     assert set(kept["customer_id"]) == set(top.loc[top["alive_prob"] >= 0.5, "customer_id"])
     assert (lost["alive_prob"] < 0.5).all() and len(lost)
-    assert actions["reason"].str.contains("Alive with a probability of").all()
+    assert actions["reason"].str.contains("Still a customer with a probability of").all()
 
 
 # --- what cannot be ---------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from crm_analysis import methods
 from crm_analysis.errors import InputError, IntegrityError, MachineError
-from crm_analysis.report import publish, render
+from crm_analysis.report import bundle, render
 
 METHODS = methods.names()
 MACHINE = re.compile(r"/(?:home|root|Users|tmp|private|var|opt)/\w|\b[A-Z]:\\\\")
@@ -148,15 +148,15 @@ def test_one_method_alone_keeps_the_other_reports(root, ran):
 
 
 def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
-    monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
-    monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": []})
+    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(formats="pdf", methods="quality")
 
 
 def test_a_method_named_twice_is_made_once(root, monkeypatch):
     made = []
-    monkeypatch.setattr(publish._Bundle, "_run", lambda bundle, plan, *_: made.append(plan.name))
-    monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": []})
+    monkeypatch.setattr(bundle.Bundle, "_run", lambda _bundle, plan, *_: made.append(plan.name))
+    monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     root.touch_params("quality")
     root.publish(methods="quality quality")
     assert made == ["quality"]
@@ -176,20 +176,20 @@ def test_a_damaged_file_is_noticed_and_made_again(root, ran):
 def test_damage_of_any_file_is_noticed(root, file):
     path = root.bundle / file
     path.write_bytes(path.read_bytes()[:-1])
-    last = publish._read_manifest(root.bundle)
+    last = bundle.read_manifest(root.bundle)
     assert file in last["damaged"] or not last["reports"]
 
 
 @pytest.mark.parametrize("text", ["[]", "null", '{"files": []}', '{"files": {}}'])
 def test_a_manifest_that_is_none_is_noticed(root, text):
     (root.bundle / "manifest.json").write_text(text, encoding="utf-8")
-    assert not publish._read_manifest(root.bundle)["reports"]
+    assert not bundle.read_manifest(root.bundle)["reports"]
 
 
 def test_a_damaged_file_costs_no_other_report(root, monkeypatch):
     (root.bundle / "quality.html").write_text("", encoding="utf-8")
-    monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
-    monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": []})
+    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(methods="quality")
 
 
@@ -266,8 +266,8 @@ def test_a_month_that_the_source_does_not_reach_is_refused_with_the_range(root, 
 
 
 def test_a_month_that_is_still_running_is_not_published_as_a_whole_one(root, monkeypatch):
-    monkeypatch.setattr(publish._Bundle, "_run", lambda *_: None)
-    monkeypatch.setattr(publish._Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": bundle.notes})
+    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle.Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": bundle.notes})
     try:
         told = root.publish(methods="quality", month="2026-11")
     except InputError:
