@@ -54,7 +54,7 @@ def embed(text: str, language: str) -> str:
         face = TTFont(
             str(_COLLECTION), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False
         )
-        rules.append(_rule("Report CJK", 400, _cut(face, wide)))
+        rules.append(_rule("Report CJK", 400, _cut(face, wide | {ord(" ")})))
     return "\n".join(rules)
 
 

@@ -27,7 +27,7 @@ def test_a_page_brings_the_letters_that_it_shows_and_no_others():
     assert {one: letters(font) for one, font in found.items()} == {
         ("Report", 400): set("Größe 12"),
         ("Report", 600): set("Größe 12"),
-        ("Report CJK", 400): set("客户"),
+        ("Report CJK", 400): set("客户 "),
     }
 
 

@@ -208,7 +208,7 @@ def sparkline(numbers: Sequence[object], alt: str) -> Markup:
     x, y = points[-1]
     svg = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}">'
-        "<style>*{stroke:#1f5f8b}circle{fill:#c8642b;stroke:none}"
+        "<style>*{stroke:#1f5f8b}circle{fill:#b4531f;stroke:none}"
         "@media(prefers-color-scheme:dark){*{stroke:#8fc1e3}circle{fill:#f0a878}}</style>"
         f'<polyline points="{path}" fill="none" stroke-width="1.8" stroke-linejoin="round"/>'
         f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.2"/></svg>'

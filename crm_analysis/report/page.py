@@ -65,7 +65,7 @@ class Page:
         self._shapes: dict[str, Shape] = {}
         (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
         # For JupyterLab; a report's page has its own.
-        display({"text/html": f"<style>{lab_style()}</style>"}, raw=True)
+        display({"text/html": f"<style>{lab_style()}</style>"}, raw=True, metadata={})
 
     def params_of(self, name: str, overrides: dict | None = None) -> object:
         """The parameters of a method: another one's too, where the report shows its groups."""

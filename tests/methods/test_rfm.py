@@ -130,7 +130,10 @@ def test_the_actions_name_every_customer_once_the_most_urgent_first(result):
     assert list(actions["priority"]) == sorted(actions["priority"])
     assert actions["action"].notna().all()
     assert actions["reason"][0] == "The last order is 108 days old; orders so far: 3."
-    assert (actions["stance"][0], float(actions["expected_amount"][0])) == ("win back", pytest.approx(200 / 3, abs=0.005))
+    assert (actions["stance"][0], float(actions["expected_amount"][0])) == (
+        "win back",
+        pytest.approx(200 / 3, abs=0.005),
+    )
 
 
 def test_the_bins_by_hand(result):

@@ -151,7 +151,10 @@ MONTHS = {
 @pytest.fixture(scope="session")
 def published(request, make_root) -> Iterator[Callable[[str], Root]]:
     """``published("small")``: that one of MONTHS. All that the chosen tests want are made at once, side by side."""
-    wanted = {name for item in request.session.items for name in item.fixturenames} & set(MONTHS)
+    items = request.session.items
+    named = [one for item in items if hasattr(item, "callspec") for one in item.callspec.params.values()]
+    wanted = {name for item in items for name in item.fixturenames} | {one for one in named if isinstance(one, str)}
+    wanted &= set(MONTHS)
     begun = {}
     for name in sorted(wanted):
         root = make_root(is_small=MONTHS[name][0])

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow.parquet
 import pytest
 
-from crm_analysis import charts, engine
+from crm_analysis import charts, engine, methods
 from crm_analysis.errors import IntegrityError, ParameterError
 from crm_analysis.report import page as pages
 from crm_analysis.schema import Column, KeyFigure, Shape
@@ -27,6 +27,10 @@ def shown(monkeypatch) -> list[tuple[str, str]]:
     def display(data, raw, metadata):
         assert raw
         assert list(data) == ["text/html"]
+        if "crm" not in metadata:
+            # The look for JupyterLab, which no page shows.
+            assert data["text/html"].startswith("<style>")
+            return
         found.append((data["text/html"], metadata["crm"]["place"]))
 
     monkeypatch.setattr(pages, "display", display)
@@ -131,7 +135,7 @@ def test_what_a_report_says_first_goes_to_the_first_screen(page, shown):
 def test_a_warning_is_text(page, shown, parse, live_nodes, text):
     page.show_warnings([text])
     top = parse(shown[0][0])
-    assert live_nodes(top, {"p", "strong"}) == []
+    assert live_nodes(top, {"div", "p", "strong"}) == []
     assert text in top.raw_text
 
 
@@ -170,21 +174,34 @@ def test_the_end_writes_the_summary_that_the_index_is_made_of(page, shown):
     assert (figure["on_last_month"], figure["on_last_year"]) == ("+25.0%", "")
 
 
+def list_of(page, *ids: str):
+    """A list of RFM's shape, everybody to be called."""
+    values = {"integer": 1, "money": Decimal("1.00")}
+    columns = methods.load("rfm").ACTIONS.columns.items()
+    frame = pd.DataFrame({name: [values.get(one.type, "call")] * len(ids) for name, one in columns})
+    return engine.as_table(frame.assign(customer_id=list(ids)), page.connection)
+
+
 def test_an_action_list_is_counted_and_linked(page, shown, parse):
-    actions = engine.as_table(
-        pd.DataFrame({"customer_id": ["007", "008"], "action": ["call", "call"]}), page.connection
-    )
-    page.write_actions(actions)
-    links = [one["href"] for one in parse(shown[0][0]).all("a")]
-    assert links == ["actions/rfm.csv", "actions/rfm.xlsx"]
+    page.write_actions(list_of(page, "007", "008"))
+    top = parse(shown[0][0])
+    links = [one["href"] for one in top.all("a")]
+    assert links == ["actions/rfm.xlsx", "actions/rfm.csv"]
     assert all((page.folder / one).is_file() for one in links)
-    assert "2 customers are on the list" in shown[0][0]
+    assert "2 customers are on the list" in top.text
+    assert "1 – act now, in person2" in top.text
+
+
+def test_rows_held_back_from_the_csv_are_told_and_linked(page, shown, parse):
+    page.write_actions(list_of(page, "007", "=1+1"))
+    top = parse(shown[0][0])
+    assert "1 row is not in the CSV" in top.text
+    assert [one["href"] for one in top.all("a")][2:] == ["actions/rfm.held-back.txt"]
 
 
 def test_a_list_longer_than_its_workbook_says_so(page, shown):
     page.params = pages.replace(page.params, list_rows=3)
-    ids = pd.DataFrame({"customer_id": [f"c{n}" for n in range(5)]})
-    page.write_actions(engine.as_table(ids, page.connection))
+    page.write_actions(list_of(page, *[f"c{n}" for n in range(5)]))
     assert "5 customers are on the list" in shown[0][0]
     assert "The workbook holds the first 3." in shown[0][0]
 

@@ -143,12 +143,13 @@ def test_every_page_but_the_first_is_headed_by_source_and_title(texts, page, met
 
 
 @every_report
-def test_the_contents_name_the_page_of_each_section(texts, page, method):
+def test_the_contents_name_the_page_of_each_section(pdf, texts, page, method):
     # Below a full first screen the contents begin a page of their own.
     (nav,) = page(f"{method}.html").all("nav")
-    contents = "".join(texts(method)[:2]).partition(nav.all("h2")[0].text)[2]
+    contents = " ".join(one.extract_text() for one in pdf(method).pages[:2]).partition(nav.all("h2")[0].text)[2]
     for one in nav.all("a"):
-        found = re.search(rf"{re.escape(bare(one.text))}\.+(\d+)", contents)
+        letters = r"\s*".join(map(re.escape, bare(one.text)))
+        found = re.search(rf"{letters}[\s.]*\.\s*(\d+)", contents)
         assert found, one.text
         assert bare(one.text) in texts(method)[int(found[1]) - 1]
 
