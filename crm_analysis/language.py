@@ -84,6 +84,11 @@ def listed(words: Sequence[str]) -> str:
     return format_list(list(words), locale=_active["locale"])
 
 
+def together(*sentences: str) -> str:
+    """Sentences one after the other: with a space between them, but in Chinese and Japanese."""
+    return ("" if _active["locale"].language in ("zh", "ja") else " ").join(sentences)
+
+
 def integer(value: Number) -> str:
     return format_decimal(value, format="#,##0", locale=_active["locale"])
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -51,6 +51,11 @@ class Meta:
     first_date: str | None
     last_date: str | None
     last_complete_month: str | None
+    description_in: dict[str, str] = field(default_factory=dict)
+
+    def describe(self, language: str) -> str:
+        """What the source is, in the reader's language where the contract says it."""
+        return self.description_in.get(language, self.description)
 
 
 def warehouse_folder(root: Path, source: str) -> Path:
@@ -226,6 +231,7 @@ def _write_meta(building: Building, folder: Path, inputs: list[Input], fingerpri
         source=folder.name,
         company=contract.company,
         description=contract.description,
+        description_in=contract.description_in,
         currency=contract.currency,
         time_zone=contract.time_zone,
         fingerprint=fingerprint,

@@ -321,7 +321,7 @@ def _tell_offer(result: Result) -> str:
     check = _("Such a list, made before the last months, would have named customers who then spent {listed} on it, the others"
               " {others}.")  # fmt: skip
     listed, others = (language.percent(shares[one]) for one in (offers.LISTED, offers.OTHERS))
-    return f"{text} {check.format(listed=listed, others=others)}"
+    return language.together(text, check.format(listed=listed, others=others))
 
 
 def rising_table(result: Result) -> pd.DataFrame:

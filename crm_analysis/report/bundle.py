@@ -181,6 +181,7 @@ class Bundle:
                 "reports": [show_report(one, self.path, self.meta.currency) for one in shown],
                 "left_out": [(self._title(name), one["reason"]) for name, one in self.reports.items() if one["reason"]],
                 "actions": merged and tell_merged(merged),
+                "action_files": sorted(f"actions/{one.name}" for one in self.path.glob("actions/all.*")),
             },
             self.run,
             self.meta,

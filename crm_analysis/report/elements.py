@@ -224,22 +224,26 @@ def findings(sentences: Sequence[str]) -> Markup:
 
 def action_list(listed: dict, links: Sequence[str]) -> Markup:
     """What an action list holds (actions.Listed as a dictionary), and its files."""
-    text = counted(
-        listed["n_rows"], "{n} customer is on the list.", "{n} customers are on the list, the most urgent first."
-    )
+    told = [
+        counted(
+            listed["n_rows"], "{n} customer is on the list.", "{n} customers are on the list, the most urgent first."
+        )
+    ]
     if listed["listed"] < listed["n_rows"]:
-        text += " " + _("The workbook holds the first {listed}.").format(listed=language.integer(listed["listed"]))
+        told.append(_("The workbook holds the first {listed}.").format(listed=language.integer(listed["listed"])))
     if listed["held_back"]:
-        text += " " + counted(
-            listed["held_back"],
-            "{n} row is not in the CSV but in a file of its own, for a spreadsheet could take it for a formula.",
-            "{n} rows are not in the CSV but in a file of their own, for a spreadsheet could take them for formulas.",
+        told.append(
+            counted(
+                listed["held_back"],
+                "{n} row is not in the CSV but in a file of its own, for a spreadsheet could take it for a formula.",
+                "{n} rows are not in the CSV but in a file of their own, for a spreadsheet could take them for formulas.",
+            )
         )
     by_priority = [
         (f"{one} – {_(PRIORITIES[int(one)])}", language.integer(n)) for one, n in listed["by_priority"].items()
     ]
     files = Markup(" · ").join(Markup('<a href="{0}">{0}</a>').format(one) for one in links)
-    return Markup('<p class="actions">{} {}</p>{}').format(text, files, facts(by_priority))
+    return Markup('<p class="actions">{} {}</p>{}').format(language.together(*told), files, facts(by_priority))
 
 
 def facts(pairs: Sequence[tuple[str, str]]) -> Markup:

@@ -71,9 +71,10 @@ def tell_merged(listed: Listed) -> str:
         listed.n_rows, "The reports give advice on {n} customer, merged by priority.",
         "The reports give advice on {n} customers, merged by priority.",
     )  # fmt: skip
-    return f"{text} " + counted(
+    disagree = counted(
         listed.n_disagree, "They disagree about {n} of them.", "They disagree about {n} of them; the list marks these."
     )
+    return language.together(text, disagree)
 
 
 def list_months(folder: Path) -> list[dict]:

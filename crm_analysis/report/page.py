@@ -81,7 +81,7 @@ class Page:
         pairs = [
             (_("period"), language.month(self.run.month)),
             (_("as of"), language.day(self.run.as_of)),
-            (_("source"), ": ".join(one for one in (self.meta.company, self.meta.description) if one)),
+            (_("source"), ": ".join(one for one in (self.meta.company, self.meta.describe(self.run.language)) if one)),
             (_("data from"), f"{self.meta.first_date} – {self.meta.last_date}"),
             (_("time zone"), self.meta.time_zone),
             (_("currency"), self.currency),

@@ -130,7 +130,7 @@ def _frame(run: Run, meta: Meta) -> dict:
         "style": Markup("\n".join((FONTS, *(_read(one) for one in ("parts.css", "style.css"))))),
         "language": run.language,
         "company": meta.company,
-        "description": meta.description,
+        "description": meta.describe(run.language),
         "month": language.month(run.month),
         "compared": _("compared with {months}").format(months=language.listed([language.month(one) for one in earlier]))
         if earlier

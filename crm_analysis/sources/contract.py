@@ -213,6 +213,8 @@ class Contract:
 
     company: str
     description: str = ""
+    # The same for readers of other languages, such as zh: …
+    description_in: dict[str, str] = field(default_factory=dict)
     currency: str
     time_zone: str
     money_decimals: int | None = None

@@ -29,11 +29,17 @@ MONTH = "2026-10"
 ONE_LINE = re.compile(r"E-[A-Z]+-\d+ file=.+ (column=.+ )?rows=.+ fix=.+")
 
 
+def months_of(item: pytest.Item) -> set[str]:
+    """The months (MONTHS) that a test looks at or breaks."""
+    chosen = item.callspec.params.values() if hasattr(item, "callspec") else ()
+    return {*item.fixturenames, *(one for one in chosen if isinstance(one, str))} & set(MONTHS)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process tests the reports: the month that they look at is made once."""
+    """One process looks at the whole company's months, another at the small one's: each month is made once."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("report"))
+            item.add_marker(pytest.mark.xdist_group("looked at" if months_of(item) & WHOLE else "broken"))
 
 
 @pytest.fixture(scope="session")
@@ -148,19 +154,23 @@ MONTHS = {
 }
 
 
+# Those of the whole company.
+WHOLE = {"sample", "chinese"}
+
+
 @pytest.fixture(scope="session")
 def published(request, make_root) -> Iterator[Callable[[str], Root]]:
-    """``published("small")``: that one of MONTHS. All that the chosen tests want are made at once, side by side."""
-    items = request.session.items
-    named = [one for item in items if hasattr(item, "callspec") for one in item.callspec.params.values()]
-    wanted = {name for item in items for name in item.fixturenames} | {one for one in named if isinstance(one, str)}
-    wanted &= set(MONTHS)
+    """``published("small")``: that one of MONTHS. Of the whole company or of the small one, all that the chosen tests want are
+    made at once, side by side."""
+    wanted = {name for item in request.session.items for name in months_of(item)}
     begun = {}
-    for name in sorted(wanted):
-        root = make_root(is_small=MONTHS[name][0])
-        begun[name] = (root, root.start(*MONTHS[name][1], **MONTHS[name][2]))
 
     def wait(name: str) -> Root:
+        for one in sorted(wanted & WHOLE if name in WHOLE else wanted - WHOLE):
+            if one not in begun:
+                is_small, overrides, environ = MONTHS[one]
+                root = make_root(is_small=is_small)
+                begun[one] = (root, root.start(*overrides, **environ))
         root, process = begun[name]
         out, err = process.communicate(timeout=300)
         if process.returncode:

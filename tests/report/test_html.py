@@ -267,7 +267,14 @@ def test_any_text_on_the_index_is_text(small, parse, live_nodes):
         "actions": {"n_rows": 1}, "files": ["data/rfm/x.csv"], "files_title": bad, "picture": None,
         "cards": elements.cards([KeyFigure(name=bad, value=1, meaning=bad)], "EUR"),
     }  # fmt: skip
-    content = {"notes": [bad], "pulse": "", "reports": [report], "left_out": [(bad, bad)], "actions": bad}
+    content = {
+        "notes": [bad],
+        "pulse": "",
+        "reports": [report],
+        "left_out": [(bad, bad)],
+        "actions": bad,
+        "action_files": [],
+    }
     top = parse(render.render_month(content, Run(month="2026-10"), meta))
     assert live_nodes(top, KNOWN) == []
     # Company in head and page, what it is, note, actions, title, finding, list, files, figure, and what was left out and why.
