@@ -35,11 +35,12 @@ def months_of(item: pytest.Item) -> set[str]:
     return {*item.fixturenames, *(one for one in chosen if isinstance(one, str))} & set(MONTHS)
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One process looks at the whole company's months, another at the small one's: each month is made once."""
     for item in items:
         if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.xdist_group("looked at" if months_of(item) & WHOLE else "broken"))
+            item.add_marker(pytest.mark.xdist_group("whole" if months_of(item) & WHOLE else "small"))
 
 
 @pytest.fixture(scope="session")
