@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import date
 from html import unescape
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from duckdb import DuckDBPyConnection
@@ -22,6 +23,9 @@ from crm_analysis.params import Run
 from crm_analysis.report.plan import Plan, belongs, find_pdf_problem, incomplete_note, plain, versions
 from crm_analysis.schema import Shape
 from crm_analysis.sources.records import sha256
+
+if TYPE_CHECKING:
+    from crm_analysis.report.actions import Listed
 
 MANIFEST = "manifest.json"
 
@@ -212,7 +216,7 @@ class Bundle:
         warehouse.replace_folder(self.path, self.target)
         return manifest
 
-    def _merge(self, names: list[str], params: dict[str, dict], connection: DuckDBPyConnection) -> object | None:
+    def _merge(self, names: list[str], params: dict[str, dict], connection: DuckDBPyConnection) -> Listed | None:
         """The action lists of the reports as one, and what became of it (actions.Listed); None where there are none."""
         from crm_analysis.report.actions import Title, merge_actions, write_actions
         from crm_analysis.report.page import ACTIONS

@@ -32,8 +32,9 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
     the kernel died, MachineError where the disk is full or there is no kernel.
     """
     name = notebook.stem
-    # What goes wrong is told once, below.
-    logging.getLogger("papermill").setLevel(logging.CRITICAL)
+    # What goes wrong is told once, below; asyncio would tell of a task that an interruption left behind.
+    for logger in ("papermill", "asyncio"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL)
     target = bundle / "notebooks" / notebook.name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:

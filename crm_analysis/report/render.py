@@ -77,6 +77,8 @@ def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list
             else:
                 sections[-1].blocks += [*words, html]
                 words = []
+    # Why not to trust a report comes before what it says.
+    summary.sort(key=lambda html: 'class="warning"' not in html)
     return title.strip(), lead, summary, sorted([one for one in sections if one.blocks], key=lambda one: one.is_about)
 
 

@@ -295,3 +295,10 @@ def test_any_text_on_the_page_of_all_months_is_text(small, parse, live_nodes):
     top = parse(render.render_months([month], Run(month="2026-10"), meta))
     assert live_nodes(top, KNOWN) == []
     assert top.raw_text.count(bad) == 9
+
+
+def test_a_warning_comes_before_the_findings(page):
+    summary = page("churn.html").all("section")[0]
+    classes = [one["class"] for one in summary.all("p", "ul", "dl") if one["class"]]
+    assert classes[0] == "warning" and "findings" in classes
+    assert classes.index("findings") < classes.index("cards")
