@@ -147,7 +147,11 @@ def rank_customers(customers: Table, amount_column: str) -> Table:
 
 def require(customers: Table, min_customers: int) -> None:
     """Raises NotEnoughData E-MIN-1 where fewer customers are known than a method needs."""
-    n = engine.n_rows(customers)
+    require_count(engine.n_rows(customers), min_customers)
+
+
+def require_count(n: int, min_customers: int) -> None:
+    """The same where they are counted already."""
     if n < min_customers:
         fix = counted(
             n,

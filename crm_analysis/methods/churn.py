@@ -37,7 +37,14 @@ from matplotlib.axes import Axes
 from crm_analysis import charts, engine, language
 from crm_analysis import contracts as terms
 from crm_analysis.contracts import TENURE_STAGES, attributes_of, is_dated, known_contracts, summarise_contracts
-from crm_analysis.customers import TRIPLE, count_triples, list_order_days, margin_rate, summarise_purchases
+from crm_analysis.customers import (
+    TRIPLE,
+    count_triples,
+    list_order_days,
+    margin_rate,
+    require_count,
+    summarise_purchases,
+)
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData, ParameterError
 from crm_analysis.language import _, counted, mark
@@ -239,14 +246,7 @@ def require_orders(days: Table, as_of: date, params: Params) -> date:
             nw.len().alias("n"), (nw.col("n") >= 3).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
         ), 1,
     ).iloc[0]  # fmt: skip
-    if one["n"] < params.min_customers:
-        fix = counted(
-            one["n"],
-            "{n} customer with an order by then, and the method needs {least}",
-            "{n} customers with an order by then, and the method needs {least}",
-            least=params.min_customers,
-        )
-        raise NotEnoughData("E-MIN-1", fix, file="orders")
+    require_count(one["n"], params.min_customers)
     today, first, last = day_number(as_of), int(one["first"]), int(one["last"])
     needed = max(params.min_history_days, params.min_past_days + 2 * params.horizon_days)
     if today - first < needed:

@@ -231,9 +231,11 @@ class Bundle:
 
     def _measure(self, connection: DuckDBPyConnection) -> tuple[pd.DataFrame, Shape]:
         """The company's figures month by month, kept in the bundle."""
+        from crm_analysis.report.front import MONTHS_FILE
+
         tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), connection)
         frame, shape = pulse.measure(tables, self.run, date.fromisoformat(self.meta.first_date))
-        path = self.path / "data" / "index" / "months.csv"
+        path = self.path / MONTHS_FILE
         path.parent.mkdir(parents=True)
         engine.write_frame(frame, path)
         return frame, shape
