@@ -445,7 +445,7 @@ def small_multiples(frame: pd.DataFrame, by: str, x: str, y: str, show: Show, *,
         for part in [*parts.values(), parts[name]]:
             panel.plot(part[x].map(places), part[y].astype(float), color=GRID, linewidth=0.8)
         panel.lines[-1].set(color=MAIN, linewidth=2)
-        panel.set_title(label(name, MAX_SHORT - 4), fontsize=9.5)
+        panel.set_title(label(name, MAX_SHORT - 4), fontsize=9.5, loc="left")
         panel.tick_params(labelsize=8)
         panel.set_ylim(bottom=0)
         _number(panel.yaxis, show, nbins=3)

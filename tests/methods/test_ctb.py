@@ -908,7 +908,7 @@ def test_drawn_affinities_and_months_are_those_of_the_frames(company):
     ctb.plot_months(months)
     largest = months.assign(amount=months["amount"].astype(float)).groupby("value")["amount"].sum().nlargest(8).index
     panels = plt.gcf().axes
-    assert [one.get_title() for one in panels] == list(largest)
+    assert [one.get_title(loc="left") for one in panels] == list(largest)
     sage = months[months["value"] == largest[0]]["amount_share"].tolist()
     assert panels[0].lines[-1].get_ydata().tolist() == pytest.approx(sage)
 
