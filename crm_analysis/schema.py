@@ -336,6 +336,18 @@ REJECTS = Shape(
     },
 )
 
+WARNINGS = Shape(
+    grain="one thing that was noticed in a column of a file, though its rows are used",
+    columns={
+        "table": Column("text", "canonical table"),
+        "file": Column("text", "file of the source"),
+        "column": Column("text", "column; empty where it is the file as a whole"),
+        "code": Column("text", "what was noticed"),
+        "n_rows": Column("integer", "rows that it touches"),
+        "lines": Column("text", "the first of their lines"),
+    },
+)
+
 COMPLETENESS = Shape(
     grain="one column of one canonical table, over the rows that are used",
     columns={

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +20,12 @@ from crm_analysis.cleaning import rules
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
-from crm_analysis.errors import InputError
+from crm_analysis.errors import InputError, row_list
 from crm_analysis.params import nearest
-from crm_analysis.schema import CANONICAL, REJECTS
+from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
-from crm_analysis.sources.records import Input, Records, sha256
+from crm_analysis.sources.records import Input, Noticed, Records, sha256
 
 MAX_REJECTS = 2_000_000
 EXAMPLES = 20
@@ -41,6 +41,7 @@ class Building:
         self.ledger: list[pd.DataFrame] = []
         self.rejects: list[pd.DataFrame] = []
         self.completeness: list[pd.DataFrame] = []
+        self.warnings: list[tuple] = []
         self.ignored_columns: dict[str, list[str]] = {}
         self.dates: tuple[date | None, date | None] = (None, None)
 
@@ -60,6 +61,8 @@ class Building:
         if ledgers.too_many_rejects(ledger):
             raise self._rejects_error(rows, ledger, labels, all_records)
         self._note_rejects(name, rows, inputs, all_records)
+        for label, records in zip(labels, all_records, strict=True):
+            self.warn(name, label, records.noticed)
         used = rows.filter(nw.col("_fate") == "used")
         self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
         if name in rules.ORDER_TABLES:
@@ -156,6 +159,12 @@ class Building:
         lines = [line for number, line in positions if number == file]
         return ledgers.rejects_error(ledger, reason, labels[file], lines)
 
+    def warn(self, name: str, label: str, noticed: Iterable[Noticed]) -> None:
+        """What the reports tell of a file of a table (schema.WARNINGS)."""
+        for one in noticed:
+            lines = row_list(one.lines, one.n_rows) if one.lines else None
+            self.warnings.append((name, label, one.column, one.code, one.n_rows, lines))
+
     def _write_orders(self, name: str, used: Table) -> None:
         """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
         table = self.contract.tables[name]
@@ -202,7 +211,7 @@ class Building:
         self.tables[name] = {"sha256": sha256(file), "n_rows": pa.parquet.read_metadata(file).num_rows}
 
     def write_notes(self) -> None:
-        """The ledger, the rejects and the completeness, as tables of the database."""
+        """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
         ledger = pd.concat(self.ledger, ignore_index=True)
         scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
@@ -210,6 +219,7 @@ class Building:
             ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
             ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
+            ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),
         ):
             texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}
             schema = pa.schema(

@@ -41,8 +41,17 @@ class Broken(NamedTuple):
     text: str
 
 
+class Noticed(NamedTuple):
+    """Something that a reader of the reports must know of a file, though its rows are used."""
+
+    code: str
+    column: str | None
+    n_rows: int
+    lines: tuple[int, ...] = ()
+
+
 class Records:
-    """One file. Iterate over it once; ``n_records`` and ``broken`` are whole afterwards.
+    """One file. Iterate over it once; ``n_records``, ``broken`` and ``noticed`` are whole afterwards.
 
     ``columns`` are the names in the file. Batches hold them as text, never null, named ``_f0``, ``_f1``, … in their order (an
     engine's names may have no case, and the file's may be anything), and ``_line``: the physical line (of a spreadsheet or
@@ -56,6 +65,7 @@ class Records:
         self.path, self.format, self.time_zone = path, written, time_zone
         self.n_records = 0
         self.broken: list[Broken] = []
+        self.noticed: list[Noticed] = []
         self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
