@@ -7,9 +7,7 @@ from pathlib import Path
 
 import pytest
 
-CASES = [
-    one for path in sorted(Path(__file__).parent.glob("cases_*.py")) for one in import_module(path.stem).CASES
-]
+CASES = [one for path in sorted(Path(__file__).parent.glob("cases_*.py")) for one in import_module(path.stem).CASES]
 
 
 @pytest.mark.parametrize("case", [pytest.param(one, id=f"{one.id}-{number}") for number, one in enumerate(CASES)])
