@@ -19,6 +19,7 @@ from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import rules
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
+from crm_analysis.cleaning.texts import Cells
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
 from crm_analysis.params import nearest
@@ -80,9 +81,13 @@ class Building:
         table = self.contract.tables[name]
         records = open_records(one.path, table.format, self.contract.time_zone)
         columns = self._match_columns(name, one, records)
-        text = nw.from_native(self.connection.from_arrow(records.reader()))
+        uses = rules.column_uses(name, self.contract)
+        places = {f"_f{place}": uses[column] for place, column in enumerate(columns) if column in uses}
+        cells = Cells(records.reader(), places, self.contract.ids, records.noticed)
+        text = nw.from_native(self.connection.from_arrow(cells.cleaned()))
+        rates = self._open("rates") if "rates" in self.tables else None
         try:
-            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text)
+            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, rates)
             staged = engine.insert(self.connection, rows, f"{name}_staged")
         except duckdb.Error as error:
             raise records.failure or error from error
@@ -180,7 +185,7 @@ class Building:
         if name == "order_lines":
             kept = [one for one in CANONICAL[name].columns if one in columns and one != "line_amount"]
             self._write(name, add_calendar(used).select(*kept, "ordered_date", "ordered_day", "kind", "line_amount"))
-        orders = engine.read_parquet(self.connection, self.folder / "orders.parquet")
+        orders = self._open("orders")
         span = engine.collect(
             orders.filter("is_order").select(first=nw.col("ordered_date").min(), last=nw.col("ordered_date").max()),
             1,
@@ -201,6 +206,9 @@ class Building:
             span = (one["first"], one["last"])
         if not set(rules.ORDER_TABLES) & set(self.contract.tables):
             self.dates = span
+
+    def _open(self, name: str) -> Table:
+        return engine.read_parquet(self.connection, self.folder / f"{name}.parquet")
 
     def _write(self, name: str, table: Table) -> None:
         engine.write_parquet(table, self.folder / f"{name}.parquet")

@@ -10,9 +10,11 @@ from dataclasses import replace
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, seek, strip_blanks
+from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, seek
+from crm_analysis.cleaning.currencies import convert
+from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
-from crm_analysis.schema import CANONICAL, Column
+from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
 from crm_analysis.sources.records import LINE
 
@@ -28,10 +30,13 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     named ``<table>.<column>``."""
     table, shape = contract.tables[name], CANONICAL[name]
     amounts = ("line_amount",) if "line_amount" in table.columns else ("quantity", "unit_price", "order_amount")
+    if set(AMOUNTS) <= set(table.columns):
+        amounts = ()
     may_lack = {"customer_id"} if name in ORDER_TABLES else set()
     required = {*shape.key, *(set(shape.required) - may_lack), *amounts, "started_date", "tenure_months", "is_ended"}
+    attribute = Column("text", "attribute", max_length=LONG)
     targets = [
-        Target(column, shape.columns.get(column, Column("text", "attribute")), source, column in required)
+        Target(column, shape.columns.get(column, attribute), source, column in required)
         for column, source in table.sources.items()
     ]
     for other_name, other in contract.tables.items():
@@ -39,7 +44,7 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
             targets += [
                 Target(
                     f"{other_name}.{column}",
-                    CANONICAL[other_name].columns.get(column, Column("text", "attribute")),
+                    CANONICAL[other_name].columns.get(column, attribute),
                     source,
                     False,
                 )
@@ -58,33 +63,70 @@ def source_columns(name: str, contract: Contract) -> list[str]:
     return list(dict.fromkeys(named))
 
 
-def read_rows(text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool) -> Table:
-    """A file's text (``_f0``, ``_f1``, … named ``columns`` in the file, and ``_line``) → typed rows with what the fates need:
-    ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and for orders ``kind``
-    and the signed ``line_amount``."""
+def column_uses(name: str, contract: Contract) -> dict[str, Use]:
+    """What each column of the file is read as, that the contract speaks of; as an id where it is one too."""
+    uses: dict[str, Use] = {}
+    table = contract.tables[name]
+    for target in plan_targets(name, contract):
+        kind = target.column.type
+        use = Use(
+            target.name,
+            is_id=kind == "id",
+            is_text=kind == "text",
+            is_folded=kind == "flag" or (table.format.accounting and kind in ("money", "quantity", "rate")),
+            max_length=target.column.max_length if kind in ("id", "text") and not target.source.is_sought else None,
+        )
+        for column in target.source.names:
+            known = uses.get(column, use)
+            uses[column] = known if (known.is_id, known.is_text) >= (use.is_id, use.is_text) else use
+    for rule in _rules(table):
+        uses.setdefault(_rule_source(rule, table), Use(rule.column, is_text=True))
+    return uses
+
+
+def read_rows(
+    text: Table,
+    file_number: int,
+    columns: list[str],
+    name: str,
+    contract: Contract,
+    is_text: bool,
+    rates: Table | None = None,
+) -> Table:
+    """A file's clean text (``_f0``, ``_f1``, … named ``columns`` in the file, ``_line``, and what cleaning.texts adds) → typed rows
+    with what the fates need: ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and
+    for orders ``kind`` and the signed ``line_amount``, by ``rates`` in the currency of the source."""
     table = contract.tables[name]
     place = {column: f"_f{number}" for number, column in enumerate(columns)}
+    uses = column_uses(name, contract)
     text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
     text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
     rules = {
-        f"{_RULE}{number}": _applies(place[_rule_source(rule, table)], rule)
+        f"{_RULE}{number}": _applies(place[column], rule, uses[column], contract)
         for number, rule in enumerate(_rules(table))
+        for column in [_rule_source(rule, table)]
     }
     text = text.with_columns((nw.lit(file_number * FILE_STEP) + nw.col(LINE)).cast(nw.Int64).alias(POSITION), **rules)
     targets = [
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
         for target in plan_targets(name, contract)
     ]
-    rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE])
+    flags = [changed(place[one]) for one, use in uses.items() if use.is_id or use.is_text]
+    rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE, *flags, REFUSED])
     rows = seek(exclude(rows, table), sought(table))
     if name in ORDER_TABLES:
+        rows = fill_amounts(rows, table, contract)
         rows = sign_amounts(rows, table, contract)
+        if "currency" in table.columns:
+            rows = convert(rows, name, table, contract, rates)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
     if "ended_date" in table.columns:
         rows = _refuse(rows, nw.col("ended_date") < nw.col("started_date"), "E-DATE-5 ended_date")
     if "tenure_months" in table.columns:
         rows = _refuse(rows, nw.col("tenure_months") < 0, "E-NUM-6 tenure_months")
+    if name == "rates":
+        rows = _refuse(rows, nw.col("rate") <= 0, "E-NUM-7 rate")
     return rows.drop(list(rules))
 
 
@@ -102,9 +144,10 @@ def _rule_source(rule: Rule, table: TableContract) -> str:
     return table.sources.get(rule.column, ColumnSource(column=rule.column)).names[0]
 
 
-def _applies(column: str, rule: Rule) -> nw.Expr:
-    text = strip_blanks(nw.col(column))
-    return text.str.starts_with(rule.prefix) if rule.prefix is not None else text.is_in(rule.values)
+def _applies(column: str, rule: Rule, use: Use, contract: Contract) -> nw.Expr:
+    if rule.prefix is not None:
+        return nw.col(column).str.starts_with(*spell([rule.prefix], use, contract.ids))
+    return nw.col(column).is_in(spell(rule.values, use, contract.ids))
 
 
 def exclude(rows: Table, table: TableContract) -> Table:
@@ -113,6 +156,34 @@ def exclude(rows: Table, table: TableContract) -> Table:
         nw.when(nw.col(f"{_RULE}{number}")).then(nw.lit(rule.reason)) for number, rule in enumerate(table.exclude)
     ]
     return rows.with_columns(_excluded=nw.coalesce(*reasons, nw.lit(None).cast(nw.String)))
+
+
+AMOUNTS = ("line_amount", "unit_price", "quantity")
+
+
+def fill_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
+    """Of a line's quantity, price and amount the one that is empty, where the two others give it exactly; ``repaired:<name>``
+    says where. Nothing is rounded: a line whose amount stays unknown is refused."""
+    if not set(AMOUNTS) <= set(table.columns):
+        return rows
+    amount, price, quantity = (nw.col(name) for name in AMOUNTS)
+    scales = {"line_amount": contract.decimals, "unit_price": contract.decimals, "quantity": contract.quantity_decimals}
+    # Wide enough for any product.
+    wide = nw.Decimal(38, contract.quantity_decimals)
+    found = {
+        "line_amount": quantity.cast(wide) * price,
+        "unit_price": amount.cast(nw.Float64) / nw.when(quantity != 0).then(quantity.cast(nw.Float64)),
+        "quantity": amount.cast(nw.Float64) / nw.when(price != 0).then(price.cast(nw.Float64)),
+    }
+    filled = {f"filled:{name}": found[name] for name in AMOUNTS}
+    rows = rows.with_columns(**{name: nw.when(nw.col(name.partition(":")[2]).is_null()).then(one) for name, one in filled.items()})
+    rows = engine.parse_decimals(rows, {f"filled:{name}": (PRECISION, scales[name]) for name in AMOUNTS})
+    whole = {name: nw.coalesce(nw.col(name), nw.col(f"filled:{name}")) for name in AMOUNTS}
+    follows = whole["quantity"].cast(wide) * whole["unit_price"] == whole["line_amount"]
+    is_filled = {f"repaired:{name}": (~nw.col(f"filled:{name}").is_null() & follows).fill_null(False) for name in AMOUNTS}
+    rows = rows.with_columns(**is_filled)
+    rows = rows.with_columns(**{name: nw.when(f"repaired:{name}").then(f"filled:{name}").otherwise(nw.col(name)) for name in AMOUNTS})
+    return _refuse(rows, amount.is_null(), "E-NUM-1 line_amount").drop([f"filled:{name}" for name in AMOUNTS])
 
 
 def sign_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
@@ -160,7 +231,7 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     amount = nw.col("line_amount")
     too_large = amount.is_null() | (amount > contract.max_amount) | (amount < -contract.max_amount)
     reasons = [nw.when(too_large).then(nw.lit("E-NUM-3 line_amount"))]
-    if table.negatives == "reject":
+    if table.negatives != "return":
         reasons.append(nw.when((amount < 0) & ~nw.col("_is_return")).then(nw.lit("E-NUM-5 line_amount")))
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 

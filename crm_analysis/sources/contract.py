@@ -31,7 +31,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 class Format:
     """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
-    need none."""
+    need none. ``accounting``: numbers below zero may be written (12.50) or 12.50-, and digits full-width."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -44,6 +44,7 @@ class Format:
     datetime: str | None = None
     date: str | None = None
     sheet: str | None = None
+    accounting: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -155,7 +156,10 @@ class Returns:
 class TableContract:
     """One canonical table of the source.
 
-    ``negatives``: what a negative amount is that no rule of ``returns`` marks. ``free_orders``: whether an order of only
+    ``negatives``: what a negative amount is that no rule of ``returns`` marks; where this is not said, a few are rejected and
+    more stop the run. ``conflicts``: what becomes of rows that have a key in common and differ: all are rejected, or stop the run,
+    or of a key the first is kept and under an order number each customer's order; by default rejected, order lines kept.
+    ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
     where rows have an id of their own, and kept where equal rows may well be different orders.
     """
@@ -167,9 +171,10 @@ class TableContract:
     attributes: dict[str, ColumnSource | str] = field(default_factory=dict)
     returns: Returns | None = None
     exclude: tuple[Exclusion, ...] = ()
-    negatives: Literal["return", "reject"] = "reject"
+    negatives: Literal["return", "reject"] | None = None
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
+    conflicts: Literal["reject", "stop", "keep"] | None = None
 
     def __post_init__(self) -> None:
         if (self.from_ is None) == (not self.files):
@@ -187,6 +192,15 @@ class TableContract:
     def drops_duplicates(self) -> bool:
         has_id = "order_id" in self.columns or "contract_id" in self.columns
         return (self.duplicates or ("drop" if has_id else "keep")) == "drop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ids:
+    """How ids of all tables are compared, beyond blanks and width. ``case``: whether ab and AB are two, or one, written small.
+    ``exponents``: what 1.38E+10 is, a number that a spreadsheet has cut, or a code of its own."""
+
+    case: Literal["keep", "fold"] = "keep"
+    exponents: Literal["reject", "keep"] = "reject"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,6 +236,7 @@ class Contract:
     max_amount: int = 10_000_000
     covers_until: date | None = None
     valid_dates: ValidDates = field(default_factory=ValidDates)
+    ids: Ids = field(default_factory=Ids)
     sample_company: SampleCompany | None = None
     tables: dict[str, TableContract]
 

@@ -20,12 +20,33 @@ import pyarrow.parquet
 
 from crm_analysis.errors import InputError
 from crm_analysis.sources.contract import Format
-from crm_analysis.sources.records import BATCH_ROWS, DATE_TEXT, MAX_BROKEN, MOMENT_TEXT, Broken, Records
+from crm_analysis.sources.records import (
+    BATCH_ROWS,
+    DATE_TEXT,
+    LONE_SURROGATE,
+    MAX_BROKEN,
+    MOMENT_TEXT,
+    Broken,
+    Records,
+)
 
 BLOCK_BYTES = 8 << 20
 _QUOTES = {"double": '"', "single": "'", "none": False}
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _GUESSES = ("utf-8", "gb18030", "shift_jis", "big5", "cp1252")
+_SURROGATE_IN_UTF8 = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
+
+
+def _mark_surrogate(error: UnicodeError) -> tuple[str, int]:
+    """Half a surrogate pair is one bad cell (E-CTRL-2), not another encoding of the file."""
+    if error.encoding == "utf-8" and (found := _SURROGATE_IN_UTF8.match(error.object, error.start)):
+        return LONE_SURROGATE, found.end()
+    if error.encoding.startswith("utf-16") and error.reason.startswith("illegal"):
+        return LONE_SURROGATE, error.start + 2
+    raise error
+
+
+codecs.register_error("mark surrogate", _mark_surrogate)
 
 
 class CsvRecords(Records):
@@ -198,7 +219,7 @@ class _Utf8(io.RawIOBase):
         self._encoding, bom = next(
             ((name, bom) for bom, name in _BOMS.items() if start.startswith(bom)), (written.encoding, b"")
         )
-        self._decoder = codecs.getincrementaldecoder(self._encoding)()
+        self._decoder = codecs.getincrementaldecoder(self._encoding)("mark surrogate")
         self._pending = start[len(bom) :]
         self._out = b""
         self._n_bytes, self._n_lines = len(bom), 0
