@@ -210,6 +210,7 @@ def build(
             for name, table in sorted(contract.tables.items(), key=lambda one: one[0] != "rates"):
                 if table.from_ is None:
                     building.read_table(name, [one for one in inputs if one.table == name])
+            building.notice()
         finally:
             connection.close()
         building.write_notes()

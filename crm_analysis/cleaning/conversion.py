@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date, timedelta
-from functools import reduce
+from datetime import date, datetime, timedelta
+from functools import partial, reduce
 
 import narwhals as nw
 
 from crm_analysis import engine
+from crm_analysis.cleaning.amounts import PRECISION
 from crm_analysis.cleaning.currencies import MAX_RATE, RATE_DECIMALS, sign_pattern
 from crm_analysis.cleaning.texts import EDGE_BLANKS, REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
@@ -19,8 +20,6 @@ from crm_analysis.sources.contract import ColumnSource, Contract, Format, Ids
 from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 
 NO_ID = ("", "NULL", "null", "NaN", "nan")
-# A file's total may need more digits than any of its lines.
-PRECISION = 18
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,16 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
         by_type.setdefault(target.column.type, []).append(target)
     table = _read_texts(table, by_type.get("id", []) + by_type.get("text", []))
     table = _read_flags(table, by_type.get("flag", []))
-    table = _read_numbers(table, by_type.get("money", []), contract.decimals, contract.max_amount, written, contract.currency)
+    table = _read_numbers(
+        table, by_type.get("money", []), contract.decimals, contract.max_amount, written, contract.currency
+    )
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_numbers(table, by_type.get("rate", []), RATE_DECIMALS, MAX_RATE, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    return table.with_columns(_reason=nw.coalesce(REFUSED, *reasons)).drop([f"reason:{target.name}" for target in targets])
+    return table.with_columns(_reason=nw.coalesce(REFUSED, *reasons)).drop(
+        [f"reason:{target.name}" for target in targets]
+    )
 
 
 def _joined(target: Target) -> nw.Expr:
@@ -84,7 +87,10 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)
     return table.with_columns(
-        **{f"repaired:{target.name}": any_of([nw.col(changed(one)) for one in target.source.names]) for target in targets},
+        **{
+            f"repaired:{target.name}": any_of([nw.col(changed(one)) for one in target.source.names])
+            for target in targets
+        },
         **{
             target.name: nw.when(~nw.col(f"clean:{target.name}").is_in(missing[target.name])).then(
                 nw.col(f"clean:{target.name}")
@@ -270,6 +276,21 @@ def date_formats(kind: str, written: Format, is_text: bool) -> list[str]:
 def swap_day_and_month(written: str) -> str:
     """A strptime format with the day where the month stands, and the other way round."""
     return re.sub("%[dm]", lambda found: "%d" if found[0] == "%m" else "%m", written)
+
+
+def reads_swapped(texts: list[str], swapped: str) -> bool:
+    """Whether each of the lines has a cell that reads by this format."""
+    return bool(texts) and all(any(map(partial(_reads, swapped), _CELL.split(text))) for text in texts)
+
+
+_CELL = re.compile("[,;|\t\"']")
+
+
+def _reads(written: str, text: str) -> bool:
+    try:
+        return bool(datetime.strptime(text.strip(), written))  # noqa: DTZ007 (only whether it reads)
+    except ValueError:
+        return False
 
 
 def any_of(conditions: list[nw.Expr]) -> nw.Expr:

@@ -10,13 +10,14 @@ from dataclasses import replace
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, seek
+from crm_analysis.cleaning.amounts import AMOUNTS, PRECISION, fill_amounts
+from crm_analysis.cleaning.conversion import Target, any_of, read_columns, seek
 from crm_analysis.cleaning.currencies import convert
 from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
-from crm_analysis.sources.records import LINE
+from crm_analysis.sources.records import LINE, Noticed
 
 # Rows are known by file and line: position = file number · FILE_STEP + line.
 FILE_STEP = 1 << 40
@@ -158,34 +159,6 @@ def exclude(rows: Table, table: TableContract) -> Table:
     return rows.with_columns(_excluded=nw.coalesce(*reasons, nw.lit(None).cast(nw.String)))
 
 
-AMOUNTS = ("line_amount", "unit_price", "quantity")
-
-
-def fill_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
-    """Of a line's quantity, price and amount the one that is empty, where the two others give it exactly; ``repaired:<name>``
-    says where. Nothing is rounded: a line whose amount stays unknown is refused."""
-    if not set(AMOUNTS) <= set(table.columns):
-        return rows
-    amount, price, quantity = (nw.col(name) for name in AMOUNTS)
-    scales = {"line_amount": contract.decimals, "unit_price": contract.decimals, "quantity": contract.quantity_decimals}
-    # Wide enough for any product.
-    wide = nw.Decimal(38, contract.quantity_decimals)
-    found = {
-        "line_amount": quantity.cast(wide) * price,
-        "unit_price": amount.cast(nw.Float64) / nw.when(quantity != 0).then(quantity.cast(nw.Float64)),
-        "quantity": amount.cast(nw.Float64) / nw.when(price != 0).then(price.cast(nw.Float64)),
-    }
-    filled = {f"filled:{name}": found[name] for name in AMOUNTS}
-    rows = rows.with_columns(**{name: nw.when(nw.col(name.partition(":")[2]).is_null()).then(one) for name, one in filled.items()})
-    rows = engine.parse_decimals(rows, {f"filled:{name}": (PRECISION, scales[name]) for name in AMOUNTS})
-    whole = {name: nw.coalesce(nw.col(name), nw.col(f"filled:{name}")) for name in AMOUNTS}
-    follows = whole["quantity"].cast(wide) * whole["unit_price"] == whole["line_amount"]
-    is_filled = {f"repaired:{name}": (~nw.col(f"filled:{name}").is_null() & follows).fill_null(False) for name in AMOUNTS}
-    rows = rows.with_columns(**is_filled)
-    rows = rows.with_columns(**{name: nw.when(f"repaired:{name}").then(f"filled:{name}").otherwise(nw.col(name)) for name in AMOUNTS})
-    return _refuse(rows, amount.is_null(), "E-NUM-1 line_amount").drop([f"filled:{name}" for name in AMOUNTS])
-
-
 def sign_amounts(rows: Table, table: TableContract, contract: Contract) -> Table:
     """``line_amount``, exact: as exported, or quantity times price; of a marked return always negative."""
     if "line_amount" in table.columns:
@@ -262,6 +235,13 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
         flags.append((nw.col(POSITION) > nw.col(f"_first{number}")).fill_null(False))
     rows = rows.with_columns(_is_duplicate=any_of(flags))
     return rows.drop([f"_first{number}" for number in range(len(groups))])
+
+
+def notice_repetitions(used: Table) -> list[Noticed]:
+    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-2)."""
+    repeated = used.group_by(ROW_HASH).agg(n=nw.len()).filter(nw.col("n") > 1)
+    n = engine.collect(repeated.select((nw.col("n") - 1).sum().alias("n")), 1).iloc[0, 0]
+    return [Noticed("E-DUP-2", None, int(n))] if n else []
 
 
 def settle(rows: Table) -> Table:

@@ -98,9 +98,7 @@ class Cells:
                         columns[changed(place)] = pc.not_equal(before, after)
             columns[REFUSED] = pc.coalesce(*reasons) if reasons else pa.nulls(batch.num_rows, pa.string())
             yield pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
-        self.noticed += [
-            Noticed("E-CTRL-3", name, n, lines) for name, (n, lines) in self._unseen.items()
-        ]
+        self.noticed += [Noticed("E-CTRL-3", name, n, lines) for name, (n, lines) in self._unseen.items()]
 
     def _clean(self, column: pa.StringArray, use: Use, line: pa.Array) -> pa.StringArray:
         data, offsets = _bytes(column)
