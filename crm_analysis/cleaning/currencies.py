@@ -8,6 +8,7 @@ from functools import cache
 import narwhals as nw
 from babel.numbers import get_currency_symbol, list_currencies
 
+from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL
 from crm_analysis.sources.contract import Contract, TableContract
@@ -57,7 +58,7 @@ def convert(rows: Table, name: str, table: TableContract, contract: Contract, ra
         )
     rates = rates.select(currency=nw.col("currency").str.to_uppercase(), _rated="rated_date", _rate="rate")
     rows = rows.with_columns(_day=nw.col("ordered_at").cast(nw.Date))
-    rows = rows.join_asof(rates, left_on="_day", right_on="_rated", by="currency", strategy="backward")
+    rows = engine.join_latest(rows, rates, "currency", "_day", "_rated")
     is_foreign = (nw.col("currency") != own).fill_null(False)
     is_rated = is_foreign & ~nw.col("_rate").is_null()
     types = rows.collect_schema()
@@ -72,7 +73,7 @@ def convert(rows: Table, name: str, table: TableContract, contract: Contract, ra
         **{"repaired:currency": is_rated},
         _reason=nw.coalesce("_reason", lacks_currency, lacks_rate),
     )
-    return rows.drop([one for one in ("_day", "_rated", "_rate") if one in rows.collect_schema()])
+    return rows.drop("_day", "_rated", "_rate")
 
 
 def _at_rate(name: str, decimals: int) -> nw.Expr:

@@ -150,7 +150,9 @@ _EXPLAIN = {
     "E-NUM-1": mark("the text is not a number in the contract's decimal and thousands marks"),
     "E-NUM-2": mark("the number has more decimals than money_decimals or quantity_decimals"),
     "E-NUM-3": mark("the number is larger than max_amount"),
-    "E-NUM-5": mark("the amount is negative and nothing marks a return: write returns, or negatives: return"),
+    "E-NUM-5": mark(
+        "the amount is negative and nothing marks a return: write returns, negatives: return, or negatives: reject"
+    ),
     "E-NUM-6": mark("the number is negative"),
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
