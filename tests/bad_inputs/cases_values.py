@@ -503,6 +503,7 @@ def _converted(source) -> None:
 MIXED_ZONES = shop(form='{datetime: "%Y-%m-%dT%H:%M%z"}').replace("Europe/Berlin", "Asia/Shanghai")
 BERLIN = shop(form='{datetime: "%Y-%m-%d %H:%M"}')
 
+NEW_YEAR = datetime.fromisoformat("2024-01-01")
 DATES = [
     Case(
         id="A69",
@@ -625,9 +626,7 @@ DATES = [
         contract=shop(form='{datetime: "%Y-%m-%dT%H:%M%z"}'),
         files={
             "orders.csv": HEADER
-            + "".join(
-                f"A{n},c1,{datetime.fromisoformat("2024-01-01") + timedelta(hours=n):%Y-%m-%dT%H:%M}Z,1,1.00\n" for n in range(366 * 24)
-            )
+            + "".join(f"A{n},c1,{NEW_YEAR + timedelta(hours=n):%Y-%m-%dT%H:%M}Z,1,1.00\n" for n in range(366 * 24))
         },
         check=lambda source: _whole_year(source),
     ),
