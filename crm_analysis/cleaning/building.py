@@ -198,7 +198,11 @@ class Building:
         """Warnings of what only whole tables tell."""
         lines = self.contract.tables.get("order_lines")
         tables = {name: self._open(name) for name in self.tables}
-        told = notice_tables(tables, checks_sharing=lines is not None and lines.conflicts is None)
+        told = notice_tables(
+            tables,
+            has_returns=any(one["kind"].eq("return").any() for one in self.ledger),
+            checks_sharing=lines is not None and lines.conflicts is None,
+        )
         for name, noticed in told.items():
             self._warn_of_table("order_lines" if name == "orders" and lines else name, noticed)
 

@@ -28,12 +28,14 @@ def notice_alike_ids(ids: Table, column: str) -> list[Noticed]:
         "E-ID-3": (is_number, nw.col(column).str.replace_all("^0+([0-9])", r"\1")),
         "E-ID-5": (~nw.col(column).is_null(), nw.col(column).str.to_lowercase()),
     }
-    found = []
+    parts = []
     for code, (counts, spelling) in alike.items():
         spelt = ids.filter(counts).with_columns(_alike=spelling)
         groups = spelt.group_by("_alike").agg(n_ids=nw.len(), n_rows=nw.col("n_rows").sum())
-        found += _noticed(code, column, groups.filter(nw.col("n_ids") > 1), nw.col("n_rows").sum())
-    return found
+        parts.append(groups.filter(nw.col("n_ids") > 1).select("n_rows", code=nw.lit(code)))
+    sums = nw.concat(parts).group_by("code").agg(nw.col("n_rows").sum()).sort("code")
+    found = engine.collect(sums, len(alike))
+    return [Noticed(code, column, int(n)) for code, n in zip(found["code"], found["n_rows"], strict=True)]
 
 
 def notice_returns(orders: Table) -> list[Noticed]:
@@ -82,18 +84,20 @@ def notice_strangers(orders: Table, customers: Table) -> dict[str, list[Noticed]
     }
 
 
-def notice_tables(tables: Mapping[str, Table], *, checks_sharing: bool) -> dict[str, list[Noticed]]:
+def notice_tables(
+    tables: Mapping[str, Table], *, has_returns: bool, checks_sharing: bool
+) -> dict[str, list[Noticed]]:
     """All of it, by the table that it is told of. ``checks_sharing``: whether an order number should have one customer."""
     told: dict[str, list[Noticed]] = {}
     # Orders hold each customer of their lines, and are fewer.
     for column, names in (("customer_id", set(tables) - {"order_lines"}), ("product_id", set(tables))):
         having = [name for name in tables if name in names and column in tables[name].collect_schema()]
         if having:
-            ids = engine.materialise(count_ids([tables[name] for name in having], column))
+            ids = count_ids([tables[name] for name in having], column)
             told.setdefault(having[0], []).extend(notice_alike_ids(ids, column))
     if "orders" in tables:
         orders = tables["orders"]
-        told.setdefault("orders", []).extend(notice_returns(orders))
+        told.setdefault("orders", []).extend(notice_returns(orders) if has_returns else [])
         if checks_sharing:
             told["orders"] += notice_shared_orders(orders)
         if "customers" in tables:
