@@ -75,7 +75,7 @@ _ORDER_COLUMNS = {
     "order_id": Column("id", "number of the order, invoice or receipt"),
     "customer_id": Column("id", "who bought; empty where not known"),
     "ordered_at": Column("moment", "when, in the business time zone of the source"),
-    "currency": Column("text", "currency of the row's amounts as written, such as USD; the table's own are converted"),
+    "currency": Column("text", "currency in which the file has the row's amounts, such as USD"),
 }
 _LINE_DIMENSIONS = {
     "region": Column("text", "where the customer is served"),

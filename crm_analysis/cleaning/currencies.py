@@ -64,7 +64,9 @@ def convert(rows: Table, name: str, table: TableContract, contract: Contract, ra
     types = rows.collect_schema()
     money = {"line_amount", *(one for one in table.columns if CANONICAL[name].columns[one].type == "money")}
     converted = {
-        one: nw.when(is_rated).then(_at_rate(one, contract.decimals).cast(types[one])).otherwise(nw.col(one))
+        one: nw.when(is_rated)
+        .then(_at_rate(one, types[one].scale, contract.decimals).cast(types[one]))
+        .otherwise(nw.col(one))
         for one in sorted(money)
     }
     lacks_rate = nw.when(is_foreign & nw.col("_rate").is_null()).then(nw.lit("E-CUR-3 currency"))
@@ -76,10 +78,10 @@ def convert(rows: Table, name: str, table: TableContract, contract: Contract, ra
     return rows.drop("_day", "_rated", "_rate")
 
 
-def _at_rate(name: str, decimals: int) -> nw.Expr:
+def _at_rate(name: str, scale: int, decimals: int) -> nw.Expr:
     """The amount times its rate, exact, then rounded: what the engine rounds from half-way away from zero goes back where that is
     not even. Null for what is too large to be exact."""
-    exact = nw.when(nw.col(name).abs() < MAX_CONVERTED).then(nw.col(name) * nw.col("_rate"))
+    exact = nw.when(nw.col(name).abs() < MAX_CONVERTED).then(nw.col(name).cast(nw.Decimal(38, scale)) * nw.col("_rate"))
     near = exact.cast(nw.Decimal(38, decimals))
     unit = 10**decimals
     is_half = (near - exact).abs() * (2 * unit) == 1

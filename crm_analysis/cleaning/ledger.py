@@ -175,7 +175,7 @@ _EXPLAIN = {
     ),
     "E-FILL-1": mark("the value was empty and follows exactly from quantity, price and amount of its line"),
     "E-KEY-1": mark(
-        "rows of one key tell different things, or an order number has several customers: see conflicts in the contract"
+        "rows of one key differ, or an order number has several customers: write conflicts: keep if so be it"
     ),
     "E-DUP-2": mark("rows without an id of their own are equal: all are used"),
     "E-REF-1": mark("returns without an order before them, or larger than it: all are used"),

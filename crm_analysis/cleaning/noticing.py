@@ -84,9 +84,7 @@ def notice_strangers(orders: Table, customers: Table) -> dict[str, list[Noticed]
     }
 
 
-def notice_tables(
-    tables: Mapping[str, Table], *, has_returns: bool, checks_sharing: bool
-) -> dict[str, list[Noticed]]:
+def notice_tables(tables: Mapping[str, Table], *, has_returns: bool, checks_sharing: bool) -> dict[str, list[Noticed]]:
     """All of it, by the table that it is told of. ``checks_sharing``: whether an order number should have one customer."""
     told: dict[str, list[Noticed]] = {}
     # Orders hold each customer of their lines, and are fewer.

@@ -445,7 +445,7 @@ NUMBERS = [
         warnings={("E-CUR-4", "currency"): 4},
         check=lambda source: _converted(source),
         handler="crm_analysis.cleaning.currencies:_at_rate",
-        without=lambda name, decimals: nw.col(name),
+        without=lambda name, scale, decimals: nw.col(name),
     ),
     Case(
         id="A63",
