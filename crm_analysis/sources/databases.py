@@ -66,8 +66,10 @@ def fetch(
                 label = _label(name, table.database)
                 with _told(url, label):
                     statement = _select(connection, table.database, wanted[name], label, contract_path)
-                    rows = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
+                    # What is wrong with the statement itself shows before a row is read.
+                    connection.execute(statement.where(sa.false())).close()
                 with _told(url, label, is_reading=True):
+                    rows = connection.execute(statement, execution_options={"yield_per": BATCH_ROWS})
                     path = folder / f"{name}.parquet"
                     _write(rows, path, label, table.format, contract.time_zone)
                 files[name] = (label, path)
@@ -137,7 +139,12 @@ def _patience(url: sa.URL) -> dict[str, object]:
         return {"timeout": LOCK_SECONDS}
     if url.get_backend_name() != "postgresql" or url.get_driver_name() not in ("psycopg", "psycopg2"):
         return {}
-    known = {"connect_timeout": CONNECT_SECONDS, "keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+    known = {
+        "connect_timeout": CONNECT_SECONDS,
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+    }
     return {name: value for name, value in known.items() if name not in url.query}
 
 
@@ -265,5 +272,5 @@ def _text(value: object, decimal: str, zone: ZoneInfo) -> str:
     if isinstance(value, dt.date | dt.time):
         return value.isoformat()
     if isinstance(value, bytes | bytearray | memoryview):
-        raise TypeError(f"{type(value).__name__}: bytes")
+        raise TypeError("bytes")
     return str(value)
