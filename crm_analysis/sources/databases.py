@@ -215,7 +215,7 @@ def _describe_table(connection: sa.Connection, table: str, label: str) -> tuple[
         key = inspector.get_pk_constraint(name, schema or None)["constrained_columns"]
     except exc.NoSuchTableError:
         known = [*inspector.get_table_names(schema or None), *inspector.get_view_names(schema or None)]
-        names = [f"{schema}.{one}" if schema else one for one in known]
+        names = [f"{schema}.{one}" if schema else one for one in known] or inspector.get_schema_names()
         raise InputError("E-HDR-2", f"no such table{nearest(table, names)}", file=label, column=table) from None
     return sa.table(name, schema=schema or None), [one["name"] for one in columns], key
 

@@ -11,10 +11,12 @@ from datetime import datetime
 from decimal import Decimal
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from crm_analysis import warehouse
 from crm_analysis.errors import InputError, MachineError, ParameterError
 from crm_analysis.sources import databases
+from crm_analysis.sources.contract import DatabaseSource
 
 CANARY = "Kanarienvogel-Pw-1847"
 ADDRESS = "host.of.the.tests.example"
@@ -215,6 +217,15 @@ def test_a_database_that_is_not_there_is_not_made(sqlite, refused):
     assert not (source.root / "shop.db").exists()
 
 
+def test_a_database_of_sqlite_is_opened_for_reading_only(sqlite):
+    source = sqlite(LINES)
+    source.build()
+    database = DatabaseSource(url="sqlite:///shop.db", table="lines")
+    with databases._connect(databases._address(database, source.root, source.contract)) as connection:
+        with pytest.raises(OperationalError, match="readonly"):
+            connection.exec_driver_sql("DELETE FROM lines")
+
+
 def test_a_file_that_is_no_database_is_refused(sqlite, refused):
     source = sqlite(LINES)
     source.write("shop.db", b"no database at all " * 100)
@@ -392,6 +403,7 @@ def test_a_query_of_postgres_keeps_its_colons_and_percent_signs(typed):
     [
         ('query: "SELECT *, price FROM sales.\\"Order Lines\\""', InputError, "E-HDR-1", "column=price"),
         ('table: "sales.Order Line"', InputError, "E-HDR-2", "did you mean 'sales.Order Lines'?"),
+        ('table: "sale.Order Lines"', InputError, "E-HDR-2", "known: information_schema, public, sales"),
         ('query: "SELECT * FROM sales.orders"', InputError, "E-DBS-3", 'relation "sales.orders" does not exist'),
         ('query: "SELECT nothing FROM pg_authid"', InputError, "E-DBS-3", "does not exist"),
         ('query: "SELECT * FROM pg_authid"', InputError, "E-DBS-3", "permission denied"),
@@ -438,18 +450,18 @@ def test_what_stands_in_the_rows_is_in_no_message(typed, refused):
 
 
 @on_postgres
-@pytest.mark.parametrize("state", ["password", "user", "database", "port"])
+@pytest.mark.parametrize("state", ["password", "user", "database", "port", "address"])
 def test_no_connection_is_told_without_user_host_and_password(typed, refused, monkeypatch, state):
     source = typed(user="somebody" if state == "user" else "crm")
-    if state == "password":
+    if state in ("password", "address"):
         monkeypatch.setenv("SHOP_PASSWORD", CANARY + "x")
     text = source.contract.read_text()
     text = text.replace("/shop", "/shoppp") if state == "database" else text
     text = text.replace(text.partition("127.0.0.1:")[2].partition("/")[0], "1") if state == "port" else text
-    source.contract.write_text(text)
+    source.contract.write_text(text.replace("127.0.0.1", "localhost") if state == "address" else text)
     with refused(MachineError, "E-DBS-1") as caught:
         source.build()
-    for secret in (CANARY, "127.0.0.1", '"crm"', "somebody"):
+    for secret in (CANARY, "127.0.0.1", "::1", "localhost", '"crm"', "somebody"):
         assert secret not in str(caught.value)
     assert caught.value.__cause__ is None and caught.value.__suppress_context__
 
