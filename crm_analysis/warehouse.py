@@ -14,7 +14,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ import duckdb
 
 from crm_analysis import engine
 from crm_analysis.cleaning.building import Building
+from crm_analysis.cleaning.rules import source_columns
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
 from crm_analysis.params import first_of_month
@@ -72,10 +74,11 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
     known = read_meta(folder) if (folder / META).exists() else None
-    inputs = find_inputs(contract, path, root, known)
-    fingerprint = _fingerprint(path, inputs)
-    if known is None or known.fingerprint != fingerprint:
-        build(contract, path, inputs, fingerprint, folder, memory_limit, tell)
+    with _fetched(contract, path, root, folder) as fetched:
+        inputs = find_inputs(contract, path, root, known, fetched)
+        fingerprint = _fingerprint(path, inputs)
+        if known is None or known.fingerprint != fingerprint:
+            build(contract, path, inputs, fingerprint, folder, memory_limit, tell)
     return check(folder)
 
 
@@ -117,8 +120,30 @@ def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str
 # --- inputs ----------------------------------------------------------------------------------------------------------
 
 
-def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) -> list[Input]:
-    """The source's files with their hashes; a file of known size and time is not read again for its hash."""
+@contextmanager
+def _fetched(contract: Contract, path: Path, root: Path, folder: Path) -> Iterator[dict[str, tuple]]:
+    """The tables that stand in databases, as files (table → label, path) for as long as they are needed."""
+    names = [name for name, table in contract.tables.items() if table.database is not None]
+    if not names:
+        yield {}
+        return
+    from crm_analysis.sources import databases
+
+    aside = folder.parent / f".{folder.name}.fetched"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        wanted = {name: source_columns(name, contract) for name in names}
+        yield databases.fetch(contract, wanted, aside, root, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def find_inputs(
+    contract: Contract, path: Path, root: Path, known: Meta | None, fetched: dict[str, tuple]
+) -> list[Input]:
+    """The source's files with their hashes; a file of known size and time is not read again for its hash. ``fetched``: the files
+    of tables that stand in databases."""
     _write_sample(contract, root)
     hashes = {
         (one["table"], one["label"], one["size"], one["mtime_ns"]): one["sha256"]
@@ -128,8 +153,8 @@ def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) 
     for name, table in contract.tables.items():
         if table.from_ is not None:
             continue
-        paths = find_files(table, root, path)
-        labels = [one.name for one in paths]
+        paths = [fetched[name][1]] if name in fetched else find_files(table, root, path)
+        labels = [fetched[name][0]] if name in fetched else [one.name for one in paths]
         if len(set(labels)) < len(labels):
             common = Path(os.path.commonpath(paths))
             labels = [str(one.relative_to(common)) for one in paths]

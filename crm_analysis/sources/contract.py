@@ -63,6 +63,42 @@ class Format:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DatabaseSource:
+    """A table of a database, or what a query of the contract's owner selects.
+
+    ``url`` is SQLAlchemy's, such as ``postgresql+psycopg://crm@db.example.com:5432/shop`` or ``sqlite:///data/shop.db`` (from the
+    project's folder); ``${NAME}`` stands for an environment variable. It never holds a password: ``password_from`` names the
+    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read.
+    """
+
+    url: str
+    table: str | None = None
+    query: str | None = None
+    password_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("write either 'table' or 'query'")
+        refuse_password(self.url)
+
+
+def refuse_password(url: str) -> None:
+    """Raise ValueError for a URL that holds a password, or is none; the message shows nothing of it."""
+    # A library that only sources in a database need.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("url must look like postgresql+psycopg://user@host:5432/database") from None
+    if parts.password is not None or re.search("passw|pwd|secret|token", str(dict(parts.query)), re.IGNORECASE):
+        raise ValueError(
+            "the url holds a password: remove it, set an environment variable to it and write that one's name as password_from"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnSource:
     """Where a canonical column comes from: one column of the file, or several joined by a blank.
 
@@ -161,6 +197,7 @@ class TableContract:
     """
 
     files: tuple[str, ...] = ()
+    database: DatabaseSource | None = None
     from_: str | None = None
     format: Format = field(default_factory=Format)
     columns: dict[str, ColumnSource | str]
@@ -172,8 +209,10 @@ class TableContract:
     duplicates: Literal["drop", "keep"] | None = None
 
     def __post_init__(self) -> None:
-        if (self.from_ is None) == (not self.files):
-            raise ValueError("write either 'files' or 'from'")
+        if bool(self.files) + (self.database is not None) + (self.from_ is not None) != 1:
+            raise ValueError("write either 'files', 'database' or 'from'")
+        if self.database is not None and (self.format.kind or not self.format.header):
+            raise ValueError("kind and header are for files")
 
     @property
     def sources(self) -> dict[str, ColumnSource]:
@@ -299,7 +338,7 @@ def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Pa
     ``?`` stand for any characters. Relative names start at ``root``. Raises InputError (E-FILE-1)."""
     found: list[Path] = []
     for written in table.files:
-        name = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match[1], contract_path), written)
+        name = with_variables(written, contract_path)
         path = root / name
         matches = [path]
         if not path.exists():
@@ -311,11 +350,17 @@ def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Pa
     return found
 
 
-def _variable(name: str, contract_path: Path) -> str:
+def with_variables(text: str, contract_path: Path) -> str:
+    """The text with the values of environment variables in place of ``${NAME}``. Raises ParameterError (E-PAR-2)."""
+    return re.sub(r"\$\{(\w+)\}", lambda match: variable(match[1], contract_path), text)
+
+
+def variable(name: str, contract_path: Path) -> str:
+    """The value of an environment variable. Raises ParameterError (E-PAR-2)."""
     if not os.environ.get(name):
         raise ParameterError(
             "E-PAR-2",
-            f"set the environment variable {name} to the folder of the files",
+            f"set the environment variable {name}, which the contract uses",
             file=contract_path,
             column=name,
         )
