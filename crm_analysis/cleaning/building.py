@@ -119,8 +119,9 @@ class Building:
                 rows=self.contract.tables[name].format.skip_rows + 1,
             )
         ignored = [found for found in records.columns if found not in wanted and found not in renamed]
-        if ignored:
-            self.ignored_columns[one.label] = ignored
+        # Another table may use what this one does not.
+        known = self.ignored_columns.get(one.label, ignored)
+        self.ignored_columns[one.label] = [found for found in ignored if found in known]
         return [renamed.get(column, column) for column in records.columns]
 
     def _note_ledger(self, name: str, rows: Table, labels: list[str], all_records: list[Records]) -> pd.DataFrame:
