@@ -199,9 +199,11 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
         return table
     formats = {}
     for target in targets:
-        wanted = (written.date, written.datetime) if target.column.type == "date" else (written.datetime, written.date)
-        first = next((one for one in wanted if one), None)
-        formats[target.name] = [*([first] if first else []), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
+        # A day may also stand in a column of moments.
+        wanted = (
+            (written.date, written.datetime) if target.column.type == "date" else (written.datetime or written.date,)
+        )
+        formats[target.name] = [*filter(None, wanted), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{

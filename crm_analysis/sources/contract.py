@@ -104,7 +104,8 @@ class ColumnSource:
 
     An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
     occurs, as a word of its own and in any case, is the value; ``pattern`` is a regular expression whose group, or whole, is
-    the value. ``yes`` and ``no`` are how a column that is true or false writes so.
+    the value. ``yes`` and ``no`` are how a column that is true or false writes so. ``optional``: a file may lack the column, which
+    is then empty.
     """
 
     column: str | None = None
@@ -115,6 +116,7 @@ class ColumnSource:
     pattern: str | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if (self.column is None) == (not self.columns):
@@ -188,6 +190,15 @@ class Returns:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FillDown:
+    """Columns of the file that are written on the first of some rows only, such as the state of an order beside its first line:
+    where they are empty they are those of the row before, among the rows with the same text in ``within``."""
+
+    within: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableContract:
     """One canonical table of the source.
 
@@ -202,6 +213,7 @@ class TableContract:
     format: Format = field(default_factory=Format)
     columns: dict[str, ColumnSource | str]
     attributes: dict[str, ColumnSource | str] = field(default_factory=dict)
+    fill_down: FillDown | None = None
     returns: Returns | None = None
     exclude: tuple[Exclusion, ...] = ()
     negatives: Literal["return", "reject"] = "reject"
@@ -314,6 +326,8 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             refuse("write {column: …, yes: […], no: […]} for a flag, and for nothing else", f"columns.{column}")
         if source.is_sought and column not in table.attributes:
             refuse("only attributes are found by words or pattern", f"columns.{column}")
+        if source.optional and (is_flag or column in {*shape.required, *shape.key, *sum(shape.one_of, ())}):
+            refuse("this column is needed: it cannot be optional", f"columns.{column}")
     if table.attributes and not shape.key:
         refuse("only customers, products and contracts have attributes", "attributes")
     if name == "contracts" and "started_date" not in table.columns and contract.covers_until is None:
