@@ -20,6 +20,8 @@ from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 _BLANK = r"[\s\p{Z}\x0b\x{200b}\x{2060}\x{feff}]"
 EDGE_BLANKS = f"^{_BLANK}+|{_BLANK}+$"
 NO_ID = ("", "NULL", "null", "NaN", "nan")
+# How Salesforce and Zoho write that nothing was chosen from a list.
+NO_TEXT = ("", "--None--", "-None-")
 # A file's total may need more digits than any of its lines.
 PRECISION = 18
 
@@ -76,7 +78,7 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
         if target.source.strip_suffix or target.source.strip_prefix:
             text = strip_blanks(text)
-        no_value = NO_ID if target.column.type == "id" else ("",)
+        no_value = NO_ID if target.column.type == "id" else NO_TEXT
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)

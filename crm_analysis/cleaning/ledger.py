@@ -31,7 +31,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
         fate="_fate",
         reason="_why",
         kind=nw.col("kind") if is_orders else nothing,
-        has_customer=~nw.col("customer_id").is_null() if name != "products" else nw.lit(False),
+        has_customer=~nw.col("customer_id").is_null() if "customer_id" in rows.collect_schema() else nw.lit(False),
         ordered_month=nw.col("ordered_at").dt.to_string("%Y-%m") if is_orders else nothing,
         line_amount=nw.col("line_amount") if is_orders else nw.lit(0),
         row=ROW_HASH,
