@@ -68,7 +68,8 @@ class DatabaseSource:
 
     ``url`` is SQLAlchemy's, such as ``postgresql+psycopg://crm@db.example.com:5432/shop`` or ``sqlite:///data/shop.db`` (from the
     project's folder); ``${NAME}`` stands for an environment variable. It never holds a password: ``password_from`` names the
-    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read.
+    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read. Typed
+    columns need no format; a date or a number that is a text in the database is read by the table's.
     """
 
     url: str

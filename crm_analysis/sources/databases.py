@@ -104,11 +104,10 @@ def _connect(url: sa.URL) -> Iterator[sa.Connection]:
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=_patience(url))
     except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
-        missing = getattr(error, "name", None) or url.get_backend_name()
-        package = _PACKAGES.get(missing, missing)
-        raise MachineError(
-            "E-DBS-2", f"the driver {missing} is missing: pip install {package}", file=url.drivername
-        ) from None
+        missing = getattr(error, "name", None)
+        package = _PACKAGES.get(missing or url.get_backend_name(), missing)
+        how = f"pip install {package}" if package else "correct the url, or install the package that brings its driver"
+        raise MachineError("E-DBS-2", f"the driver is missing: {how}", file=url.drivername) from None
     options = {"postgresql_readonly": True}
     try:
         connection = engine.connect()

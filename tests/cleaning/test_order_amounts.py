@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from crm_analysis import engine
 from crm_analysis.cleaning.order_amounts import lower_to_whole
+from crm_analysis.errors import InputError, ParameterError
 
 SHOP = """
 company: Test
@@ -147,3 +148,19 @@ def test_an_optional_column_may_be_missing(make_source, missing):
     source = make_source(contract, {"orders.csv": f"{header}{line}\n"}).build()
     assert [row["region"] for row in source.rows("order_lines")] == [None if missing else "DE"]
     assert source.meta.ignored_columns == {}
+
+
+@pytest.mark.parametrize("column", ["order_id", "quantity"])
+def test_a_column_that_is_needed_cannot_be_optional(make_source, refused, column):
+    name = {"order_id": "order", "quantity": "pieces"}[column]
+    contract = SHOP.replace(f"{column}: {name}\n", f"{column}: {{column: {name}, optional: true}}\n")
+    with refused(ParameterError, "E-PAR-3") as caught:
+        make_source(contract, {"orders.csv": HEADER}).build()
+    assert caught.value.column == f"tables.order_lines.columns.{column}"
+
+
+def test_a_column_to_fill_down_must_be_there(make_source, refused):
+    contract = SHOP.replace("columns: [customer, at, state]", "columns: [customer, at, stat]")
+    with refused(InputError, "E-HDR-2") as caught:
+        make_source(contract, {"orders.csv": HEADER + "1,c1,2024-01-05 10:00,paid,30.00,,a,1,30.00\n"}).build()
+    assert caught.value.column == "stat"
