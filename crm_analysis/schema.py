@@ -84,6 +84,8 @@ _LINE_DIMENSIONS = {
     "salesperson": Column("text", "who sold"),
 }
 
+_REFUNDED = Column("money", "amount of the order that was paid back, where the export does not say when")
+
 CANONICAL: dict[str, CanonicalTable] = {
     "order_lines": CanonicalTable(
         grain="one row per line of an order as exported",
@@ -95,6 +97,10 @@ CANONICAL: dict[str, CanonicalTable] = {
             "line_amount": Column("money", "amount of the line, net of discount"),
             "profit_amount": Column("money", "margin of the line"),
             **_LINE_DIMENSIONS,
+            "whole_order_amount": Column(
+                "money", "amount of the whole order, on one of its lines: what its lines are more is a discount on all"
+            ),
+            "refunded_amount": _REFUNDED,
         },
         required=("order_id", "customer_id", "ordered_at"),
         one_of=(("line_amount",), ("quantity", "unit_price")),
@@ -111,6 +117,7 @@ CANONICAL: dict[str, CanonicalTable] = {
             "order_amount": Column("money", "amount of the order, net of discount"),
             "profit_amount": Column("money", "margin of the order"),
             **_LINE_DIMENSIONS,
+            "refunded_amount": _REFUNDED,
         },
         required=("customer_id", "ordered_at", "order_amount"),
         may_be_empty=("customer_id",),

@@ -19,6 +19,7 @@ from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import rules
 from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import seek
+from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
@@ -59,7 +60,7 @@ class Building:
             all_records.append(records)
         self.tell(f"cleaning {name}")
         rows = rules.find_duplicates(staged, name, table)
-        rows = rules.settle(rows)
+        rows = spread_order_amounts(rules.settle(rows), table)
         labels = [one.label for one in inputs]
         ledger = self._note_ledger(name, rows, labels, all_records)
         if ledgers.too_many_rejects(ledger):
@@ -101,13 +102,13 @@ class Building:
         """The file's columns, by the contract's names where they differ from them by blanks, case and width only."""
         wanted = rules.source_columns(name, self.contract)
         renamed, missing = {}, []
-        for column in wanted:
+        for column, may_be_missing in wanted.items():
             if column in records.columns:
                 continue
             alike = [found for found in records.columns if _plain(found) == _plain(column) and found not in wanted]
             if len(alike) == 1:
                 renamed[alike[0]] = column
-            else:
+            elif not may_be_missing:
                 missing.append(column)
         if missing:
             raise InputError(

@@ -20,6 +20,8 @@ from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 _BLANK = r"[\s\p{Z}\x0b\x{200b}\x{2060}\x{feff}]"
 EDGE_BLANKS = f"^{_BLANK}+|{_BLANK}+$"
 NO_ID = ("", "NULL", "null", "NaN", "nan")
+# How Salesforce and Zoho write that nothing was chosen from a list.
+NO_TEXT = ("", "--None--", "-None-")
 # A file's total may need more digits than any of its lines.
 PRECISION = 18
 
@@ -80,7 +82,7 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             text = strip_blanks(text)
         meant = [nw.when(text == written).then(nw.lit(one)) for written, one in target.source.same_as.items()]
         text = nw.coalesce(*meant, text) if meant else text
-        no_value = NO_ID if target.column.type == "id" else ("",)
+        no_value = NO_ID if target.column.type == "id" else NO_TEXT
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)
@@ -205,9 +207,11 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
         return table
     formats = {}
     for target in targets:
-        wanted = (written.date, written.datetime) if target.column.type == "date" else (written.datetime, written.date)
-        first = next((one for one in wanted if one), None)
-        formats[target.name] = [*([first] if first else []), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
+        # A day may also stand in a column of moments.
+        wanted = (
+            (written.date, written.datetime) if target.column.type == "date" else (written.datetime or written.date,)
+        )
+        formats[target.name] = [*filter(None, wanted), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{

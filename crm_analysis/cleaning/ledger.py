@@ -9,7 +9,7 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
-from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
+from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
@@ -35,9 +35,11 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
         has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
         ordered_month=nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nothing,
         line_amount=nw.col(shape.amount) if shape.amount in columns else nw.lit(0),
+        row=ROW_HASH,
     )
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
-    summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("line_amount").sum())
+    # What an order's line says of a refund is money of its own, but no row of the file: it has no hash.
+    summed = groups.group_by(by).agg(nw.col("row").count().alias("n_rows"), nw.col("line_amount").sum())
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
@@ -143,7 +145,7 @@ def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd
     """How many used rows have a value, column by column (schema.COMPLETENESS)."""
     columns = list(columns)
     names = rows.collect_schema().names()
-    used = rows.filter(nw.col("_fate") == "used")
+    used = rows.filter((nw.col("_fate") == "used") & ~nw.col(ROW_HASH).is_null())
     counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
     counts += [
         nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")

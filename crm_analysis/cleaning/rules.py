@@ -54,11 +54,16 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
 ORDER_TABLES = ("order_lines", "orders")
 
 
-def source_columns(name: str, contract: Contract) -> list[str]:
-    """The file's columns that the contract speaks of."""
-    named = [column for target in plan_targets(name, contract) for column in target.source.names]
-    named += [_rule_source(rule, contract.tables[name]) for rule in _rules(contract.tables[name])]
-    return list(dict.fromkeys(named))
+def source_columns(name: str, contract: Contract) -> dict[str, bool]:
+    """The file's columns that the contract speaks of → whether the file may lack them."""
+    table = contract.tables[name]
+    named = {column: True for target in plan_targets(name, contract) for column in target.source.names}
+    needed = [
+        one for target in plan_targets(name, contract) if not target.source.optional for one in target.source.names
+    ]
+    needed += [_rule_source(rule, table) for rule in _rules(table)]
+    needed += [table.fill_down.within, *table.fill_down.columns] if table.fill_down else []
+    return named | dict.fromkeys(needed, False)
 
 
 def read_rows(text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool) -> Table:
@@ -69,6 +74,12 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
     place = {column: f"_f{number}" for number, column in enumerate(columns)}
     text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
     text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
+    for column in source_columns(name, contract):
+        if column not in place:
+            place[column] = f"_f{len(place)}"
+            text = text.with_columns(nw.lit("").alias(place[column]))
+    if table.fill_down:
+        text = fill_down(text, place[table.fill_down.within], [place[one] for one in table.fill_down.columns])
     rules = {
         f"{_RULE}{number}": _applies(place[_rule_source(rule, table)], rule)
         for number, rule in enumerate(_rules(table))
@@ -85,6 +96,15 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
     return check_consistency(rows, name).drop(list(rules))
+
+
+def fill_down(text: Table, within: str, columns: list[str]) -> Table:
+    """Empty cells as those of the row before, among the rows of one text in ``within``."""
+    filled = {one: nw.when(strip_blanks(nw.col(one)) != "").then(nw.col(one)) for one in columns}
+    text = text.with_columns(**filled)
+    return text.with_columns(
+        nw.col(one).fill_null(strategy="forward").over(within, order_by=LINE).fill_null("") for one in columns
+    )
 
 
 def sought(table: TableContract) -> dict[str, ColumnSource]:

@@ -74,7 +74,8 @@ class DatabaseSource:
 
     ``url`` is SQLAlchemy's, such as ``postgresql+psycopg://crm@db.example.com:5432/shop`` or ``sqlite:///data/shop.db`` (from the
     project's folder); ``${NAME}`` stands for an environment variable. It never holds a password: ``password_from`` names the
-    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read.
+    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read. Typed
+    columns need no format; a date or a number that is a text in the database is read by the table's.
     """
 
     url: str
@@ -112,6 +113,7 @@ class ColumnSource:
     ``same_as``: other spellings of a value, and what each stands for. An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
     occurs, as a word of its own and in any case, is the value; ``pattern`` is a regular expression whose group, or whole, is
     the value. ``yes`` and ``no`` are how a column that is true or false writes so; one of them may be ``rest``: any other text.
+    ``optional``: a file may lack the column, which is then empty.
     """
 
     column: str | None = None
@@ -124,6 +126,7 @@ class ColumnSource:
     pattern: str | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    optional: bool = False
 
     def __post_init__(self) -> None:
         if (self.column is not None) + bool(self.columns) + (self.value is not None) != 1:
@@ -197,6 +200,15 @@ class Returns:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FillDown:
+    """Columns of the file that are written on the first of some rows only, such as the state of an order beside its first line:
+    where they are empty they are those of the row before, among the rows with the same text in ``within``."""
+
+    within: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableContract:
     """One canonical table of the source.
 
@@ -211,6 +223,7 @@ class TableContract:
     format: Format = field(default_factory=Format)
     columns: dict[str, ColumnSource | str]
     attributes: dict[str, ColumnSource | str] = field(default_factory=dict)
+    fill_down: FillDown | None = None
     returns: Returns | None = None
     exclude: tuple[Exclusion, ...] = ()
     negatives: Literal["return", "reject"] = "reject"
@@ -340,6 +353,8 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             refuse("only attributes are found by words or pattern", f"columns.{column}")
         if source.same_as and column in shape.columns and shape.columns[column].type not in ("id", "text"):
             refuse("only ids and texts have other spellings", f"columns.{column}")
+        if source.optional and (is_flag or column in {*shape.required, *shape.key, *sum(shape.one_of, ())}):
+            refuse("this column is needed: it cannot be optional", f"columns.{column}")
     if table.attributes and not shape.key:
         refuse("lines and orders have no attributes of their own: give them to customers or products", "attributes")
     if name == "contracts" and "started_date" not in table.columns and contract.covers_until is None:

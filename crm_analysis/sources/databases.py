@@ -47,10 +47,10 @@ def _label(name: str, database: DatabaseSource) -> str:
 
 
 def fetch(
-    contract: Contract, wanted: Mapping[str, list[str]], folder: Path, root: Path, contract_path: Path
+    contract: Contract, wanted: Mapping[str, Mapping[str, bool]], folder: Path, root: Path, contract_path: Path
 ) -> dict[str, tuple[str, Path]]:
-    """The tables of a source that stand in databases (``wanted``: with the columns that the contract speaks of), written into
-    ``folder``: table → label, file. Raises MachineError E-DBS-1 where the database cannot be reached, is lost or takes too long, E-DBS-2 where its
+    """The tables of a source that stand in databases (``wanted``: with the columns that the contract speaks of → whether they may
+    be missing), written into ``folder``: table → label, file. Raises MachineError E-DBS-1 where the database cannot be reached, is lost or takes too long, E-DBS-2 where its
     driver is missing; InputError E-HDR-2 for a missing table or column, E-HDR-1 for a name that a query gives twice, E-DBS-3
     where the database refuses, E-DBS-4 for a type that is no text; ParameterError."""
     files = {}
@@ -104,11 +104,10 @@ def _connect(url: sa.URL) -> Iterator[sa.Connection]:
     try:
         engine = sa.create_engine(url, poolclass=sa.NullPool, connect_args=_patience(url))
     except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
-        missing = getattr(error, "name", None) or url.get_backend_name()
-        package = _PACKAGES.get(missing, missing)
-        raise MachineError(
-            "E-DBS-2", f"the driver {missing} is missing: pip install {package}", file=url.drivername
-        ) from None
+        missing = getattr(error, "name", None)
+        package = _PACKAGES.get(missing or url.get_backend_name(), missing)
+        how = f"pip install {package}" if package else "correct the url, or install the package that brings its driver"
+        raise MachineError("E-DBS-2", f"the driver is missing: {how}", file=url.drivername) from None
     options = {"postgresql_readonly": True}
     try:
         connection = engine.connect()
@@ -191,14 +190,14 @@ def _masked(error: Exception, url: sa.URL) -> str:
 
 
 def _select(
-    connection: sa.Connection, database: DatabaseSource, wanted: list[str], label: str, contract_path: Path
+    connection: sa.Connection, database: DatabaseSource, wanted: Mapping[str, bool], label: str, contract_path: Path
 ) -> sa.Select:
     if database.table is not None:
         relation, names, key = _describe_table(connection, database.table, label)
     else:
         relation, names, key = _describe_query(connection, database.query, label)
     spelled = {name.casefold() for name in names}
-    if missing := [one for one in wanted if one.casefold() not in spelled]:
+    if missing := [one for one, may_lack in wanted.items() if not may_lack and one.casefold() not in spelled]:
         fix = f"no such column{nearest(missing[0], names)}; correct {contract_path.name}"
         raise InputError("E-HDR-2", fix, file=label, column=", ".join(missing))
     asked = {one.casefold() for one in wanted}
