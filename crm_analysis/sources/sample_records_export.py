@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.sources.sample_export import spell_money
-from crm_analysis.sources.sample_truth import CAMPAIGNS, DAYS, DIRT, TRUTH
+from crm_analysis.sources.sample_truth import CAMPAIGNS, DAYS, DIRT
 
 
 @dataclass(frozen=True, kw_only=True)
