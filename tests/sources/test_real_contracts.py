@@ -69,7 +69,10 @@ def test_arms_of_the_e_mail_experiment_answer_as_published(read):
     spent = contacts.assign(spend=contacts["response_amount"].astype(float)).groupby("arm")["spend"].mean()
     control = contacts.loc[contacts["is_control"], "arm"].unique().tolist()
     assert control == ["No E-Mail"]
-    for arm, visit, conversion, spend in (("Mens E-Mail", 7.659, 0.681, 0.7698), ("Womens E-Mail", 4.523, 0.311, 0.4244)):
+    for arm, visit, conversion, spend in (
+        ("Mens E-Mail", 7.659, 0.681, 0.7698),
+        ("Womens E-Mail", 4.523, 0.311, 0.4244),
+    ):
         difference = flags.loc[arm] - flags.loc["No E-Mail"]
         assert (round(difference["is_responded"], 3), round(difference["is_converted"], 3)) == (visit, conversion)
         assert round(spent[arm] - spent["No E-Mail"], 4) == spend
