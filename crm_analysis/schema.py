@@ -229,6 +229,17 @@ CANONICAL: dict[str, CanonicalTable] = {
     ),
 }
 
+# By which column a row belongs to a month, and its main amount; rows of the other tables have none.
+DATED_BY = {
+    "order_lines": "ordered_at", "orders": "ordered_at", "customers": "signed_up_date", "contracts": "started_date",
+    "payments": "invoiced_date", "interactions": "opened_at", "opportunities": "opened_date", "feedback": "given_at",
+    "campaigns": "started_date", "campaign_contacts": "contacted_date",
+}  # fmt: skip
+AMOUNT_OF = {
+    "order_lines": "line_amount", "orders": "line_amount", "contracts": "monthly_amount", "payments": "invoice_amount",
+    "opportunities": "opportunity_amount", "campaigns": "cost_amount", "campaign_contacts": "response_amount",
+}  # fmt: skip
+
 # What a contract's ``identity`` of customers may say of who they are. Personal data: kept apart from ``customers``, in a table
 # that no method reads.
 IDENTITY = Shape(
@@ -332,6 +343,7 @@ REJECTS = Shape(
         "file": Column("text", "file of the source"),
         "line": Column("integer", "physical line of the file, counted from 1"),
         "reason": Column("text", "code and column"),
+        "value": Column("text", "what stands in that column; empty where it is the line as a whole"),
         "raw_text": Column("text", "the line as it stands in the file"),
     },
 )
@@ -349,13 +361,26 @@ WARNINGS = Shape(
 )
 
 COMPLETENESS = Shape(
-    grain="one column of one canonical table, over the rows that are used",
+    grain="one column of one canonical table in one month, over the rows that are used",
     columns={
         "table": Column("text", "canonical table"),
         "column": Column("text", "canonical column"),
+        "month": Column("text", "month of the rows; empty where they have no date"),
         "n_rows": Column("integer", "rows"),
         "n_filled": Column("integer", "rows with a value"),
         "n_repaired": Column("integer", "rows whose text was changed to be read: spaces, suffixes"),
+    },
+)
+
+OUTLIERS = Shape(
+    grain="one amount that is far above the usual in some month, with the line on which it stands",
+    columns={
+        "table": Column("text", "canonical table"),
+        "column": Column("text", "canonical column"),
+        "file": Column("text", "file of the source"),
+        "line": Column("integer", "physical line of the file, counted from 1"),
+        "month": Column("text", "month of the row; empty where it has no date"),
+        "amount": Column("money", "the amount"),
     },
 )
 

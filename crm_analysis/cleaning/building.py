@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import rules
+from crm_analysis.cleaning import profile, rules
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
@@ -41,6 +41,7 @@ class Building:
         self.ledger: list[pd.DataFrame] = []
         self.rejects: list[pd.DataFrame] = []
         self.completeness: list[pd.DataFrame] = []
+        self.outliers: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
         self.ignored_columns: dict[str, list[str]] = {}
         self.dates: tuple[date | None, date | None] = (None, None)
@@ -64,7 +65,8 @@ class Building:
         for label, records in zip(labels, all_records, strict=True):
             self.warn(name, label, records.noticed)
         used = rows.filter(nw.col("_fate") == "used")
-        self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
+        self.completeness.append(profile.summarise_completeness(used, name, [*table.columns, *table.attributes]))
+        self.outliers.append(profile.list_outliers(used, name, labels))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
@@ -134,16 +136,17 @@ class Building:
 
     def _note_rejects(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> None:
         """Every rejected row with its file, line, reason and text."""
-        rejected = rows.filter(nw.col("_fate") == "rejected").select(rules.POSITION, "_why")
-        found = engine.collect(rejected, MAX_REJECTS)
+        found = engine.collect(profile.read_rejected(rows), MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
             lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
-            part = [(line, why, raw.get(line, "")) for line, why in zip(lines, here["_why"], strict=True)]
-            part += [tuple(broken) for broken in records.broken if broken.reason != "blank"]
-            frame = pd.DataFrame(sorted(part), columns=["line", "reason", "raw_text"])
+            found_here = zip(lines, here["_why"], here["_value"], strict=True)
+            part = [(line, why, value, raw.get(line, "")) for line, why, value in found_here]
+            part += [(one.line, one.reason, None, one.text) for one in records.broken if one.reason != "blank"]
+            part.sort(key=lambda one: one[:2])
+            frame = pd.DataFrame(part, columns=["line", "reason", "value", "raw_text"])
             self.rejects.append(frame.assign(table=name, file=one.label))
 
     def _rejects_error(
@@ -215,10 +218,12 @@ class Building:
         ledger = pd.concat(self.ledger, ignore_index=True)
         scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
+        outliers = pd.concat(self.outliers, ignore_index=True)
         for name, frame, types in (
             ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
             ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
+            ("outliers", outliers, {"line": pa.int64(), "amount": pa.decimal128(38, profile.AMOUNT_DECIMALS)}),
             ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),
         ):
             texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}

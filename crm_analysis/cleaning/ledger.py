@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
+from crm_analysis.cleaning.profile import month_of
 from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
-from crm_analysis.schema import COMPLETENESS, LEDGER
+from crm_analysis.schema import LEDGER
 from crm_analysis.sources.records import Records
 
 MAX_LEDGER_ROWS = 1_000_000
@@ -32,7 +32,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
         reason="_why",
         kind=nw.col("kind") if is_orders else nothing,
         has_customer=~nw.col("customer_id").is_null() if name != "products" else nw.lit(False),
-        ordered_month=nw.col("ordered_at").dt.to_string("%Y-%m") if is_orders else nothing,
+        ordered_month=month_of(rows, name),
         line_amount=nw.col("line_amount") if is_orders else nw.lit(0),
     )
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
@@ -127,22 +127,3 @@ _EXPLAIN = {
 def explain(reason: str) -> str:
     """A reason such as ``E-NUM-1 quantity`` in words."""
     return _EXPLAIN.get(reason.partition(" ")[0], reason)
-
-
-def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
-    """How many used rows have a value, column by column (schema.COMPLETENESS)."""
-    columns = list(columns)
-    names = rows.collect_schema().names()
-    used = rows.filter(nw.col("_fate") == "used")
-    counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
-    counts += [
-        nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")
-        for column in columns
-        if f"repaired:{column}" in names
-    ]
-    one = engine.collect(used.select(nw.len().alias("n"), *counts), 1).iloc[0]
-    found = [
-        (name, column, int(one["n"]), int(one[f"filled:{column}"]), int(one.get(f"repaired:{column}") or 0))
-        for column in columns
-    ]
-    return pd.DataFrame(found, columns=list(COMPLETENESS.columns))
