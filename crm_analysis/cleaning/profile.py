@@ -11,7 +11,7 @@ import pandas as pd
 from crm_analysis import engine
 from crm_analysis.cleaning.rules import FILE_STEP, POSITION
 from crm_analysis.engine import Table
-from crm_analysis.schema import AMOUNT_OF, COMPLETENESS, DATED_BY, OUTLIERS
+from crm_analysis.schema import CANONICAL, COMPLETENESS, OUTLIERS
 
 MAX_MONTHS = 10_000
 # What a report can call an outlier is at least so many times the median; of each month the largest are noted.
@@ -22,10 +22,9 @@ AMOUNT_DECIMALS = 12
 
 def month_of(rows: Table, name: str) -> nw.Expr:
     """The month of each row, as 2026-10; empty in a table without dates."""
-    moment = DATED_BY.get(name)
-    if moment not in rows.collect_schema().names():
-        return nw.lit(None).cast(nw.String)
-    return nw.col(moment).dt.to_string("%Y-%m")
+    columns = rows.collect_schema().names()
+    dates = [nw.col(one).cast(nw.Date) for one in CANONICAL[name].dated_by if one in columns]
+    return nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nw.lit(None).cast(nw.String)
 
 
 def summarise_completeness(used: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
@@ -53,7 +52,7 @@ def summarise_completeness(used: Table, name: str, columns: Iterable[str]) -> pd
 def list_outliers(used: Table, name: str, files: list[str]) -> pd.DataFrame:
     """The largest amounts of each month among those that could be outliers in a report on any month (schema.OUTLIERS): the
     median of all months up to one is never below the smallest median of a month."""
-    column = AMOUNT_OF.get(name)
+    column = CANONICAL[name].amount
     if column not in used.collect_schema().names():
         return pd.DataFrame(columns=list(OUTLIERS.columns))
     rows = used.select(POSITION, month=month_of(used, name), amount=nw.col(column)).filter(nw.col("amount") != 0)
