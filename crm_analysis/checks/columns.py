@@ -25,17 +25,21 @@ COLUMNS = Shape(
         "valid_share": Column("fraction", "readable", detail=mark("share of the values that could be read")),
         "valid_change": Column("fraction", "its change in points", detail=mark("on a month earlier")),
         "n_rejected": Column("integer", "rejected", detail=mark("rows rejected because of this column")),
-        "standard_share": Column("fraction", "as it should be written", detail=mark("share of values read as they stand")),
+        "standard_share": Column(
+            "fraction", "as it should be written", detail=mark("share of values read as they stand")
+        ),
     },
 )
 # What only time brings, if ever: an empty one is no fault, and a full one may tell of later months.
-MAY_BE_EMPTY = {
+ONLY_WITH_TIME = {
     "ended_date", "end_reason", "paid_date", "answered_at", "resolved_at", "closed_date", "response_amount", "rating",
     "feedback_text", "topic",
 }  # fmt: skip
 
 
-def summarise_columns(completeness: pd.DataFrame, ledger: pd.DataFrame, month: str, previous_month: str) -> pd.DataFrame:
+def summarise_columns(
+    completeness: pd.DataFrame, ledger: pd.DataFrame, month: str, previous_month: str
+) -> pd.DataFrame:
     """COLUMNS as of the month's end, with the change on the previous month; none in tables without dates."""
     now, earlier = (_columns_at(completeness, ledger, one) for one in (month, previous_month))
     dated = set(completeness.loc[completeness["month"].notna(), "table"])
@@ -55,7 +59,7 @@ def _columns_at(completeness: pd.DataFrame, ledger: pd.DataFrame, month: str) ->
     lost = rejected.assign(column=columns).groupby(by)["n_rows"].sum().rename("n_rejected").reset_index()
     sums = sums.merge(lost, on=by, how="left").fillna({"n_rejected": 0})
     filled, rows = sums["n_filled"], sums["n_rows"]
-    judged = ~sums["column"].isin(MAY_BE_EMPTY) & (rows > 0)
+    judged = ~sums["column"].isin(ONLY_WITH_TIME) & (rows > 0)
     tried = filled + sums["n_rejected"]
     return sums.assign(
         n_rejected=sums["n_rejected"].astype(int),
@@ -67,6 +71,6 @@ def _columns_at(completeness: pd.DataFrame, ledger: pd.DataFrame, month: str) ->
 
 def completeness_of(completeness: pd.DataFrame, month: str) -> pd.Series:
     """By table, the share of its cells that are filled, columns that may be empty left out."""
-    judged = until(completeness[~completeness["column"].isin(MAY_BE_EMPTY)], month, "month")
+    judged = until(completeness[~completeness["column"].isin(ONLY_WITH_TIME)], month, "month")
     sums = judged.groupby("table")[["n_filled", "n_rows"]].sum()
     return sums["n_filled"] / sums["n_rows"].where(sums["n_rows"] > 0)

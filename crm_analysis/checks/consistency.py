@@ -7,16 +7,18 @@ known yet, so that nothing is tested against it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
-from crm_analysis.checks.timeliness import known_rows
+from crm_analysis.checks.fates import until
+from crm_analysis.checks.known import known_rows
+from crm_analysis.cleaning.ledger import explain
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, mark
-from crm_analysis.schema import CANONICAL, DATED_BY, Column, Shape
+from crm_analysis.schema import CANONICAL, Column, Shape
 
 CONTRADICTIONS = Shape(
     "one row per table and check",
@@ -30,13 +32,12 @@ CONTRADICTIONS = Shape(
         "amount": Column("money", "amount of these rows"),
     },
 )
-# An earlier and a later day of one row.
+# Rows were rejected because they contradict themselves.
+CONTRADICTING = ("E-DATE-5", "E-DEAL-1")
+# An earlier and a later day of rows that are used whatever these say.
 ORDERED_DAYS = {
-    "contracts": (("started_date", "ended_date"),),
     "payments": (("invoiced_date", "due_date"), ("invoiced_date", "paid_date")),
-    "interactions": (("opened_at", "answered_at"), ("answered_at", "resolved_at"), ("opened_at", "resolved_at")),
-    "opportunities": (("opened_date", "closed_date"),),
-    "campaigns": (("started_date", "ended_date"),),
+    "interactions": (("answered_at", "resolved_at"),),
 }
 BEFORE = mark("“{later}” is before “{earlier}”")
 NO_ROW = mark("“{column}” has no row in “{table}”")
@@ -44,7 +45,6 @@ ABOVE, BELOW = (
     mark("the amount is above quantity × price"), mark("the amount is below quantity × price: a discount, or an error"),
 )  # fmt: skip
 OPPOSITE = mark("quantity and amount have opposite signs")
-WON_AND_LOST, CLOSED_OPEN = mark("won and lost at once"), mark("closed, but neither won nor lost")
 SHARED_ORDER = mark("one order number, several customers")
 
 
@@ -57,30 +57,55 @@ class Check:
     wrong: nw.Expr
 
 
-def summarise_contradictions(tables: Tables, columns: dict[str, list[str]], as_of: date, previous: date) -> pd.DataFrame:
-    """CONTRADICTIONS as of the month's end, with the change on the month before, most rows first. ``columns``: the columns that
-    the source fills, by table; what is taken from order lines cannot contradict them."""
-    now, before = (_contradictions_at(tables, columns, one) for one in (as_of, previous))
+def summarise_contradictions(
+    tables: Tables, ledger: pd.DataFrame, columns: dict[str, list[str]], as_of: date, previous: date
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """CONTRADICTIONS as of the month's end, with the change on the month before, most rows first; and by table the share of the
+    tests that found none (columns now, before, n_tested). ``columns``: the columns that the source fills, by table; what is taken
+    from order lines cannot contradict them. Tables without dates have no earlier state."""
+    now, before = (_contradictions_at(tables, ledger, columns, one) for one in (as_of, previous))
+    before = before[before["table"].map(lambda name: bool(set(CANONICAL[name].dated_by) & set(columns[name])))]
     earlier = before[["table", "check", "wrong_share"]].rename(columns={"wrong_share": "before"})
     found = now.merge(earlier, on=["table", "check"], how="left")
-    dated = found["table"].map(lambda name: DATED_BY.get(name) in columns[name])
-    found["wrong_change"] = (found["wrong_share"] - found["before"]).where(dated)
-    return CONTRADICTIONS.frame(found.sort_values(["n_wrong", "table", "check"], ascending=[False, True, True]))
+    found["wrong_change"] = found["wrong_share"] - found["before"]
+    found = found.sort_values(["n_wrong", "table", "check"], ascending=[False, True, True])
+    return CONTRADICTIONS.frame(found), _agreement(now).join(_agreement(before)["now"].rename("before"))
 
 
-def _contradictions_at(tables: Tables, columns: dict[str, list[str]], as_of: date) -> pd.DataFrame:
-    rows = []
+def _agreement(found: pd.DataFrame) -> pd.DataFrame:
+    """By table, the share of the tests that found no contradiction; a discount is none."""
+    sums = found[found["check"] != _(BELOW)].groupby("table")[["n_tested", "n_wrong"]].sum()
+    return pd.DataFrame({"now": 1 - sums["n_wrong"] / sums["n_tested"], "n_tested": sums["n_tested"]})
+
+
+def _contradictions_at(
+    tables: Tables, ledger: pd.DataFrame, columns: dict[str, list[str]], as_of: date
+) -> pd.DataFrame:
+    rows = _list_rejected(until(ledger, f"{as_of - timedelta(days=1):%Y-%m}"))
     for name in columns:
         known = known_rows(tables, name, as_of)
         rows += [(name, *one) for one in _test_rows(known, name, columns[name], as_of)]
         for column, other in _references(name, columns):
-            rows.append((name, *_test_reference(known, column, known_rows(tables, other, as_of), other)))
+            rows.append((name, *_test_reference(known, name, column, known_rows(tables, other, as_of), other)))
     if "orders" in tables and any("order_id" in columns.get(one, ()) for one in ("order_lines", "orders")):
         source = "order_lines" if "order_lines" in columns else "orders"
         rows.append((source, *_test_orders(known_rows(tables, "orders", as_of))))
     found = pd.DataFrame(rows, columns=["table", "check", "n_tested", "n_wrong", "amount"])
     found = found[found["n_tested"] > 0]
     return found.assign(wrong_share=found["n_wrong"] / found["n_tested"])
+
+
+def _list_rejected(ledger: pd.DataFrame) -> list[tuple]:
+    """(table, check, rows tested, contradictions, their amount) of rows that were rejected for contradicting themselves."""
+    rejected = ledger[ledger["fate"] == "rejected"]
+    rejected = rejected[rejected["reason"].str.partition(" ")[0].isin(CONTRADICTING)] if len(rejected) else rejected
+    used = ledger[ledger["fate"] == "used"].groupby("table")["n_rows"].sum()
+    found = []
+    for (name, reason), part in rejected.groupby(["table", "reason"]):
+        words = f"{_(explain(reason))} ({reason.partition(' ')[2]})"
+        n = int(part["n_rows"].sum())
+        found.append((name, words, n + int(used.get(name, 0)), n, part["line_amount"].sum()))
+    return found
 
 
 # Within a row.
@@ -104,11 +129,6 @@ def _row_checks(name: str, columns: list[str], as_of: date) -> list[Check]:
         quantity, amount = nw.col("quantity"), nw.col("line_amount")
         is_opposite = ((quantity < 0) & (amount > 0)) | ((quantity > 0) & (amount < 0))
         checks.append(Check(_(OPPOSITE), ~quantity.is_null(), is_opposite))
-    if name == "opportunities":
-        is_closed = nw.col("is_won") | nw.col("is_lost")
-        checks.append(Check(_(WON_AND_LOST), is_closed, nw.col("is_won") & nw.col("is_lost")))
-        if "closed_date" in columns:
-            checks.append(Check(_(CLOSED_OPEN), nw.col("closed_date") < nw.lit(as_of), ~is_closed))
     return checks
 
 
@@ -117,14 +137,16 @@ def _test_rows(rows: Table, name: str, columns: list[str], as_of: date) -> list[
     checks = _row_checks(name, columns, as_of)
     if not checks:
         return []
-    amount = nw.col("line_amount") if name == "order_lines" else nw.lit(None).cast(nw.Decimal(18, 2))
+    money = (
+        nw.col(CANONICAL[name].amount) if CANONICAL[name].amount in columns else nw.lit(None).cast(nw.Decimal(18, 2))
+    )
     counts = []
     for place, one in enumerate(checks):
         wrong = one.tested & one.wrong
         counts += [
             one.tested.cast(nw.Int64).sum().alias(f"tested{place}"),
             wrong.cast(nw.Int64).sum().alias(f"wrong{place}"),
-            nw.when(wrong).then(amount).sum().alias(f"amount{place}"),
+            nw.when(wrong).then(money).sum().alias(f"amount{place}"),
         ]
     sums = engine.collect(rows.select(*counts), 1).iloc[0]
     return [
@@ -146,10 +168,10 @@ def _references(name: str, columns: dict[str, list[str]]) -> list[tuple[str, str
     return [(one, keys[one]) for one in columns[name] if one in keys]
 
 
-def _test_reference(rows: Table, column: str, others: Table, other: str) -> tuple:
+def _test_reference(rows: Table, name: str, column: str, others: Table, other: str) -> tuple:
     """(check, rows tested, those without a row in the other table, their amount)."""
     names = rows.collect_schema().names()
-    amount = next((one for one in ("line_amount", "net_amount") if one in names), None)
+    amount = next((one for one in ("net_amount", CANONICAL[name].amount) if one in names), None)
     money = nw.col(amount) if amount else nw.lit(None).cast(nw.Decimal(18, 2))
     known = others.filter(~nw.col(column).is_null()).select(column).unique().with_columns(_is_known=nw.lit(True))
     # Summed by key first: far fewer are joined.
@@ -179,21 +201,7 @@ def _test_orders(orders: Table) -> tuple:
     )
     is_wrong = nw.col("first") != nw.col("last")
     one = engine.collect(
-        by_order.select(
-            n=nw.len(), wrong=is_wrong.cast(nw.Int64).sum(), amount=nw.when(is_wrong).then("amount").sum()
-        ),
+        by_order.select(n=nw.len(), wrong=is_wrong.cast(nw.Int64).sum(), amount=nw.when(is_wrong).then("amount").sum()),
         1,
     ).iloc[0]
     return _(SHARED_ORDER), _whole(one["n"]), _whole(one["wrong"]), one["amount"]
-
-
-def consistency_of(contradictions: pd.DataFrame) -> pd.DataFrame:
-    """By table, the share of what was tested that agrees, now and a month earlier (columns now, before); a discount is no
-    contradiction."""
-    judged = contradictions[contradictions["check"] != _(BELOW)]
-    before = judged["wrong_share"] - judged["wrong_change"].astype(float)
-    sums = judged.assign(before=before * judged["n_tested"]).groupby("table")
-    tested = sums["n_tested"].sum()
-    return pd.DataFrame(
-        {"now": 1 - sums["n_wrong"].sum() / tested, "before": 1 - sums["before"].sum(min_count=1) / tested}
-    )

@@ -15,13 +15,13 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine, language
-from crm_analysis.checks.columns import MAY_BE_EMPTY
+from crm_analysis.checks.columns import ONLY_WITH_TIME
 from crm_analysis.checks.fates import until
-from crm_analysis.checks.timeliness import known_rows
+from crm_analysis.checks.known import amount_of, day_of, known_rows
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, mark
 from crm_analysis.params import Run, first_of_month
-from crm_analysis.schema import AMOUNT_OF, CANONICAL, DATED_BY, Column, Shape
+from crm_analysis.schema import CANONICAL, Column, Shape
 
 DRIFT = Shape(
     "one row per month and measure that is unlike the three months before, the latest first",
@@ -49,7 +49,7 @@ MEDIAN_RATIO = 10
 N_BEFORE, N_MONTHS = 3, 12
 MAX_CATEGORIES, MAX_GROUPS = 50, 100_000
 # Texts that do not sort rows into few kinds, or that name a person.
-NO_CATEGORIES = {"feedback_text", "campaign_name", "product_name", "salesperson", "employee", *MAY_BE_EMPTY}
+NO_CATEGORIES = {"feedback_text", "campaign_name", "product_name", "salesperson", "employee", *ONLY_WITH_TIME}
 # How amounts are counted, by table: for the usual of an order and of a line.
 UNITS = {"orders": mark("order"), "order_lines": mark("line")}
 MEDIAN_MOVED = mark(
@@ -73,9 +73,16 @@ def summarise_activity(completeness: pd.DataFrame, month: str) -> pd.DataFrame:
     for name, series in _rows_by_month(completeness, month).items():
         usual = series[series > 0].median()
         recent = series.tail(25)
-        part = {"table": name, "month": recent.index, "n_rows": recent.to_numpy(), "times_usual": recent.to_numpy() / usual}
+        part = {
+            "table": name,
+            "month": recent.index,
+            "n_rows": recent.to_numpy(),
+            "times_usual": recent.to_numpy() / usual,
+        }
         parts.append(pd.DataFrame(part))
-    return ACTIVITY.frame(pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(ACTIVITY.columns)))
+    return ACTIVITY.frame(
+        pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(ACTIVITY.columns))
+    )
 
 
 def find_drift(
@@ -102,14 +109,16 @@ def find_drift(
 
 def warn_of_units(tables: Tables, run: Run, min_month_rows: int = 20) -> list[str]:
     """What the reader of any report must know: in the month or the year before it, an amount moved as where a unit changed."""
-    return [words for _month, _table, _code, _column, words, *_numbers in find_moved_medians(tables, run, min_month_rows)]
+    return [
+        words for _month, _table, _code, _column, words, *_numbers in find_moved_medians(tables, run, min_month_rows)
+    ]
 
 
 def find_moved_medians(tables: Tables, run: Run, min_month_rows: int) -> list[tuple]:
     """DRIFT's rows of E-DRIFT-1: per order, per line, and of the amounts of other tables, without their sign."""
     found = []
     # Orders are made of lines: what moved both is told of orders.
-    for name in sorted(set(tables) & set(AMOUNT_OF), key=lambda one: (one != "orders", one)):
+    for name in sorted(set(tables) & set(CANONICAL), key=lambda one: (one != "orders", one)):
         medians = _medians_by_month(known_rows(tables, name, run.as_of), name, min_month_rows, run.month)
         unit = _(UNITS.get(name, mark("row")))
         for one, now, before in _unlike(medians, MEDIAN_RATIO, 0):
@@ -148,13 +157,11 @@ def _rows_by_month(completeness: pd.DataFrame, month: str) -> dict[str, pd.Serie
 
 def _medians_by_month(rows: Table, name: str, min_month_rows: int, month: str) -> pd.Series:
     """The median amount of each month with enough rows; empty in the others."""
-    names = rows.collect_schema().names()
-    column = "gross_amount" if name == "orders" else AMOUNT_OF[name]
-    moment = DATED_BY.get(name)
-    if column not in names or moment not in names:
+    column, day = amount_of(rows, name), day_of(rows, name)
+    if column is None or day is None:
         return pd.Series(dtype=float)
     size = nw.col(column).cast(nw.Float64).abs()
-    rows = rows.select(month=nw.col(moment).dt.to_string("%Y-%m"), size=size)
+    rows = rows.select(month=day.dt.to_string("%Y-%m"), size=size)
     rows = rows.filter(~nw.col("month").is_null(), nw.col("size") > 0)
     sums = rows.group_by("month").agg(nw.len().alias("n"), nw.col("size").median().alias("median"))
     found = engine.collect(sums.filter(nw.col("n") >= min_month_rows).sort("month"), MAX_GROUPS)
@@ -168,7 +175,7 @@ def _find_emptied(
 ) -> list[tuple]:
     """DRIFT's rows of E-DRIFT-3: a column that is filled in many more or many fewer rows, each month with enough of them."""
     found = []
-    judged = completeness[~completeness["column"].isin(MAY_BE_EMPTY) & completeness["table"].isin(rows)]
+    judged = completeness[~completeness["column"].isin(ONLY_WITH_TIME) & completeness["table"].isin(rows)]
     judged = judged[judged["month"].notna() & (judged["n_rows"] >= min_month_rows)]
     for (name, column), part in judged.groupby(["table", "column"]):
         months = rows[name].index
@@ -191,8 +198,8 @@ def _find_categories(rows: Table, name: str, columns: Sequence[str], run: Run, l
     schema, kept = CANONICAL[name].columns, set(rows.collect_schema().names()) - NO_CATEGORIES
     names = [one for one in columns if one in kept and (one not in schema or schema[one].type == "text")]
     since: date = first_of_month(run.month, -N_BEFORE)
-    moment = nw.col(DATED_BY[name])
-    recent = rows.filter(moment.cast(nw.Date) >= nw.lit(since)).with_columns(_month=moment.dt.to_string("%Y-%m"))
+    day = day_of(rows, name)
+    recent = rows.filter(day >= nw.lit(since)).with_columns(_month=day.dt.to_string("%Y-%m"))
     found = []
     for column in names:
         counted = recent.filter(~nw.col(column).is_null()).group_by("_month", column).agg(nw.len().alias("n"))

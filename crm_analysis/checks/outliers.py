@@ -12,10 +12,10 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.checks.fates import until
-from crm_analysis.checks.timeliness import known_rows
+from crm_analysis.checks.known import amount_of, known_rows
 from crm_analysis.cleaning.profile import MAX_OUTLIERS
 from crm_analysis.engine import Table, Tables
-from crm_analysis.schema import AMOUNT_OF, Column, Shape
+from crm_analysis.schema import Column, Shape
 
 AMOUNTS = Shape(
     "one row per table with amounts",
@@ -49,16 +49,10 @@ def summarise_amounts(tables: Tables, names: list[str], as_of: date, outlier_rat
     rows = []
     for name in names:
         table = known_rows(tables, name, as_of)
-        column = _column_in(name, table)
+        column = amount_of(table, name)
         if column is not None:
             rows += _summarise(table, name, column, outlier_ratio)
     return AMOUNTS.frame(pd.DataFrame(rows, columns=list(AMOUNTS.columns)))
-
-
-def _column_in(name: str, table: Table) -> str | None:
-    # A table of orders is kept with its sales and its returns apart.
-    column = "gross_amount" if name == "orders" else AMOUNT_OF.get(name)
-    return column if column in table.collect_schema().names() else None
 
 
 def _summarise(table: Table, name: str, column: str, outlier_ratio: float) -> list[tuple]:

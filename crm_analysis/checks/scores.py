@@ -78,23 +78,22 @@ def score_rows(ledger: pd.DataFrame, completeness: pd.DataFrame, month: str) -> 
 
 
 def list_changes(
-    now: pd.DataFrame, before: pd.DataFrame, timeliness: pd.DataFrame, consistency: pd.DataFrame, tested: pd.Series,
-    dated: set[str],
-) -> pd.DataFrame:  # fmt: skip
-    """CHANGES: the five dimensions of each table; a table without dates has no earlier state."""
+    now: pd.DataFrame, before: pd.DataFrame, timeliness: pd.DataFrame, agreement: pd.DataFrame
+) -> pd.DataFrame:
+    """CHANGES: the five dimensions of each table, ``now`` and ``before`` as of score_rows, ``agreement`` as of
+    consistency.summarise_contradictions; a table without dates has no earlier state."""
     months = timeliness.set_index("table")
     rows = []
     for table in now.index:
         for one in ("completeness", "validity", "uniqueness"):
-            earlier = before[one].get(table) if table in dated else None
+            earlier = before[one].get(table) if table in months.index else None
             rows.append((table, one, now.at[table, one], earlier, now.at[table, "n_rows"]))
         if table in months.index:
             one = months.loc[table]
             earlier = one["covered_share"] - one["covered_change"]
             rows.append((table, "timeliness", one["covered_share"], earlier, now.at[table, "n_rows"]))
-        if table in consistency.index:
-            agree = consistency.loc[table]
-            rows.append((table, "consistency", agree["now"], agree["before"], tested[table]))
+        if table in agreement.index:
+            rows.append((table, "consistency", *agreement.loc[table, ["now", "before", "n_tested"]]))
     frame = pd.DataFrame(rows, columns=["table", "dimension", "now_share", "before_share", "n_rows"])
     frame[["now_share", "before_share"]] = frame[["now_share", "before_share"]].astype(float)
     return CHANGES.frame(frame.assign(now_change=frame["now_share"] - frame["before_share"]))
@@ -119,7 +118,9 @@ def judge(
         told = [_why(one, worst[one], shares[one], emptiest) for one in low]
         if table in late.index:
             behind = late.loc[table]
-            told.append(_(LATE).format(day=language.day(behind["newest_date"]), n=language.integer(behind["n_days_behind"])))
+            told.append(
+                _(LATE).format(day=language.day(behind["newest_date"]), n=language.integer(behind["n_days_behind"]))
+            )
         if not part["n_rows"].iloc[0]:
             told = [_(NO_ROWS)]
         verdict = UNFIT if is_unfit else CARE if told else FIT

@@ -15,10 +15,11 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis import engine
-from crm_analysis.engine import Table, Tables
+from crm_analysis.checks.known import day_of, known_rows
+from crm_analysis.engine import Tables
 from crm_analysis.language import mark
 from crm_analysis.params import first_of_month
-from crm_analysis.schema import DATED_BY, Column, Shape
+from crm_analysis.schema import Column, Shape
 
 TIMELINESS = Shape(
     "one row per table with dates",
@@ -28,7 +29,9 @@ TIMELINESS = Shape(
         "newest_date": Column("date", "newest row"),
         "n_days_behind": Column("integer", "days from it to the month's end", detail=mark("0: the month's last day")),
         "n_days_behind_before": Column("integer", "the same a month earlier"),
-        "usual_gap_days": Column("integer", "usual days without rows", detail=mark("19 of 20 gaps of the year are no longer")),
+        "usual_gap_days": Column(
+            "integer", "usual days without rows", detail=mark("19 of 20 gaps of the year are no longer")
+        ),
         "n_gaps": Column("integer", "gaps in the year"),
         "covered_share": Column("fraction", "days without a gap", detail=mark("share of the year's days in no gap")),
         "covered_change": Column("fraction", "change in points", detail=mark("on a month earlier")),
@@ -49,23 +52,14 @@ GAPS = Shape(
 MAX_DAYS = 100_000
 
 
-def known_rows(tables: Tables, name: str, as_of: date) -> Table:
-    """The rows of a table dated before ``as_of``, and those without a date."""
-    rows = engine.as_table(tables[name])
-    moment = DATED_BY.get(name)
-    if moment not in rows.collect_schema().names():
-        return rows
-    return rows.filter(nw.col(moment).is_null() | (nw.col(moment).cast(nw.Date) < nw.lit(as_of)))
-
-
 def list_days(tables: Tables, name: str, as_of: date) -> list[date]:
     """The days before ``as_of`` on which a table has rows; none in a table without dates."""
     rows = known_rows(tables, name, as_of)
-    moment = DATED_BY.get(name)
-    if moment not in rows.collect_schema().names():
+    day = day_of(rows, name)
+    if day is None:
         return []
-    days = rows.select(day=nw.col(moment).cast(nw.Date)).filter(~nw.col("day").is_null()).unique().sort("day")
-    return [one for one in engine.collect(days, MAX_DAYS)["day"]]
+    days = rows.select(day=day).filter(~nw.col("day").is_null()).unique().sort("day")
+    return list(engine.collect(days, MAX_DAYS)["day"])
 
 
 @dataclass(frozen=True)
