@@ -117,7 +117,7 @@ def _list(names: Sequence[object], numbers: Sequence[float], show: Show) -> str:
 
 
 def _show(number: float, show: Show) -> str:
-    return show(number) if np.isfinite(number) else "–"
+    return show(number) if np.isfinite(float(number)) else "–"
 
 
 class _Ticks(mpl.ticker.MaxNLocator):

@@ -24,12 +24,12 @@ CONTRADICTIONS = Shape(
     "one row per table and check",
     {
         "table": Column("text", "table"),
-        "check": Column("text", "what contradicts"),
-        "n_tested": Column("integer", "rows tested"),
+        "check": Column("text", "test"),
+        "n_tested": Column("integer", "cases tested"),
         "n_wrong": Column("integer", "contradictions"),
-        "wrong_share": Column("fraction", "share of the rows tested"),
+        "wrong_share": Column("fraction", "share of the cases"),
         "wrong_change": Column("fraction", "change in points", detail=mark("on a month earlier")),
-        "amount": Column("money", "amount of these rows"),
+        "amount": Column("money", "amount of the contradictions"),
     },
 )
 # Rows were rejected because they contradict themselves.
@@ -64,7 +64,8 @@ def summarise_contradictions(
     tests that found none (columns now, before, n_tested). ``columns``: the columns that the source fills, by table; what is taken
     from order lines cannot contradict them. Tables without dates have no earlier state."""
     now, before = (_contradictions_at(tables, ledger, columns, one) for one in (as_of, previous))
-    before = before[before["table"].map(lambda name: bool(set(CANONICAL[name].dated_by) & set(columns[name])))]
+    dated = [one for one in columns if set(CANONICAL[one].dated_by) & set(columns[one])]
+    before = before[before["table"].isin(dated)]
     earlier = before[["table", "check", "wrong_share"]].rename(columns={"wrong_share": "before"})
     found = now.merge(earlier, on=["table", "check"], how="left")
     found["wrong_change"] = found["wrong_share"] - found["before"]

@@ -74,6 +74,14 @@ PROBLEMS = {
             (("RFM", CHURN, "LTV"), mark("Whoever was active on these days seems to have been away.")),
         ),
     ),
+    "gaps_elsewhere": Problem(
+        mark("days without rows in “{table}” that its rhythm does not explain"),
+        (((USERS,), mark("If rows are missing, the months concerned are too low.")),),
+    ),
+    "jump": Problem(
+        mark("many more or fewer rows of “{table}” in the month than before"),
+        (((USERS,), mark("If the export is not whole, or came twice, all numbers of the month are wrong.")),),
+    ),
     "no_margin": Problem(
         mark("orders without a margin"),
         ((("LTV", DECILES), mark("There is no value by margin: who buys much at little profit looks valuable.")),),
@@ -88,7 +96,7 @@ PROBLEMS = {
     ),
     "unknown_customer": Problem(
         mark("rows of “{table}” whose customer is in no table of customers"),
-        (((CHURN, "LTV"), mark("Nothing but these rows is known of the customer: no sign-up, no attribute.")),),
+        (((USERS,), mark("Nothing but these rows is known of the customer: no sign-up, no attribute.")),),
     ),
     "nobody": Problem(
         mark("rows of “{table}” without a customer"),
@@ -104,6 +112,10 @@ PROBLEMS = {
             (("LTV", TOTALS), mark("They raise means and forecasts; beside a mean look at the median.")),
             (("RFM", DECILES), mark("Ranks hardly move, but the first group's share of money does.")),
         ),
+    ),
+    "outliers_elsewhere": Problem(
+        mark("amounts of “{table}” far above the usual"),
+        (((USERS,), mark("They raise means; beside a mean look at the median.")),),
     ),
     "waiting": Problem(
         mark("customers who may be another customer"),

@@ -1,8 +1,8 @@
 """What the checks come to: five dimensions of each table, now and a month earlier, and whether it is fit for use.
 
 Completeness: filled cells; validity: rows that could be read; uniqueness: rows that stand there once; timeliness: days in no gap;
-consistency: tests without a contradiction; each as a share. A table is as good as its worst dimension, and as the emptiest of the
-columns that it must have.
+consistency: tests without a contradiction; each as a share. A table is as good as its worst dimension; of its completeness the
+emptiest of the columns counts that it must have.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ WHY = {
     "validity": mark("{gap} of its rows could not be read"),
     "uniqueness": mark("{gap} of its rows were there already"),
     "timeliness": mark("{gap} of the year's days lie in gaps without rows"),
-    "consistency": mark("{gap} of the tests found a contradiction"),
+    "consistency": mark("{gap} of the tests found a contradiction, most often: {check}"),
 }
 EMPTY = mark("“{column}” is empty in {gap} of its rows")
 LATE = mark("its newest row is of {day}, {n} days before the month's end")
@@ -95,27 +95,30 @@ def list_changes(
         if table in agreement.index:
             rows.append((table, "consistency", *agreement.loc[table, ["now", "before", "n_tested"]]))
     frame = pd.DataFrame(rows, columns=["table", "dimension", "now_share", "before_share", "n_rows"])
+    frame["n_rows"] = frame["n_rows"].astype(int)
     frame[["now_share", "before_share"]] = frame[["now_share", "before_share"]].astype(float)
     return CHANGES.frame(frame.assign(now_change=frame["now_share"] - frame["before_share"]))
 
 
 def judge(
-    changes: pd.DataFrame, columns: pd.DataFrame, timeliness: pd.DataFrame, care_below: Mapping[str, float],
-    unfit_below: Mapping[str, float],
+    changes: pd.DataFrame, columns: pd.DataFrame, timeliness: pd.DataFrame, contradictions: pd.DataFrame,
+    care_below: Mapping[str, float], unfit_below: Mapping[str, float],
 ) -> pd.DataFrame:  # fmt: skip
     """SCORES, the worst table first: a share below ``care_below`` or ``unfit_below`` of its dimension, or a table that is late,
     is told in ``why``."""
-    late = timeliness[timeliness["is_late"]].set_index("table")
+    late = timeliness[timeliness["is_late"].astype(bool)].set_index("table")
+    # The checks stand with the most contradictions first.
+    checks = contradictions.drop_duplicates("table").set_index("table")["check"]
     rows = []
     for table, part in changes.groupby("table", sort=False):
         shares = dict(zip(part["dimension"], part["now_share"], strict=True))
         worst = dict(shares)
         emptiest = _emptiest(columns, table)
         if emptiest is not None:
-            worst["completeness"] = min(worst["completeness"], emptiest["filled_share"])
+            worst["completeness"] = emptiest["filled_share"]
         low = [one for one, share in worst.items() if share < care_below[one]]
         is_unfit = any(worst[one] < unfit_below[one] for one in low) or not part["n_rows"].iloc[0]
-        told = [_why(one, worst[one], shares[one], emptiest) for one in low]
+        told = [_why(one, worst[one], emptiest, checks.get(table)) for one in low]
         if table in late.index:
             behind = late.loc[table]
             told.append(
@@ -132,13 +135,13 @@ def judge(
 
 
 def _emptiest(columns: pd.DataFrame, table: str) -> pd.Series | None:
-    """The emptiest of the columns that a table must have."""
-    must = {*CANONICAL[table].required, *CANONICAL[table].key}
+    """The emptiest of the columns that a table must have, and of those that name a customer."""
+    must = {*CANONICAL[table].required, *CANONICAL[table].key, "customer_id"}
     own = columns[(columns["table"] == table) & columns["column"].isin(must) & columns["filled_share"].notna()]
     return own.loc[own["filled_share"].idxmin()] if len(own) else None
 
 
-def _why(dimension: str, worst: float, share: float, emptiest: pd.Series | None) -> str:
-    if dimension == "completeness" and worst < share:
+def _why(dimension: str, worst: float, emptiest: pd.Series | None, check: str | None) -> str:
+    if dimension == "completeness" and emptiest is not None:
         return _(EMPTY).format(column=emptiest["column"], gap=language.percent(1 - worst))
-    return _(WHY[dimension]).format(gap=language.percent(1 - worst))
+    return _(WHY[dimension]).format(gap=language.percent(1 - worst), check=check)

@@ -231,14 +231,14 @@ class Building:
     def write_notes(self) -> None:
         """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
         ledger = pd.concat(self.ledger, ignore_index=True)
-        scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
         outliers = pd.concat(self.outliers, ignore_index=True)
+        counts = ("n_rows", "n_filled", "n_repaired")
         for name, frame, types in (
-            ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
+            ("ledger", ledger, {"line_amount": _decimals(ledger["line_amount"]), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
-            ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
-            ("outliers", outliers, {"line": pa.int64(), "amount": pa.decimal128(38, profile.AMOUNT_DECIMALS)}),
+            ("completeness", pd.concat(self.completeness, ignore_index=True), dict.fromkeys(counts, pa.int64())),
+            ("outliers", outliers, {"line": pa.int64(), "amount": _decimals(outliers["amount"])}),
             ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),
         ):
             texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}
@@ -248,6 +248,11 @@ class Building:
             arrow = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
             pa.parquet.write_table(arrow, self.folder / f"{name}.parquet", compression="zstd")
             self._note_file(name)
+
+
+def _decimals(amounts: pd.Series) -> pa.DataType:
+    """The exact type of these amounts."""
+    return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
 
 
 def _plain(name: str) -> str:

@@ -16,8 +16,6 @@ from crm_analysis.schema import CANONICAL, COMPLETENESS, OUTLIERS
 MAX_MONTHS = 10_000
 # What a report can call an outlier is at least so many times the median; of each month the largest are noted.
 MIN_OUTLIER_RATIO, MAX_OUTLIERS_PER_MONTH, MAX_OUTLIERS = 100, 50, 100_000
-# Amounts of any table in one column: more decimals than any contract can ask for.
-AMOUNT_DECIMALS = 12
 
 
 def month_of(rows: Table, name: str) -> nw.Expr:

@@ -118,6 +118,7 @@ class Result:
     scores: pd.DataFrame
     effects: pd.DataFrame
     warnings: list[str]
+    month: str
 
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
@@ -163,9 +164,10 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         match_scores=match_scores,
         pairs=pairs,
         changes=changes,
-        scores=scores.judge(changes, by_column, times, params.care_below, params.unfit_below),
-        effects=effects.list_effects(find_problems(ledger, filled, by_column, wrong, moved, gaps, amounts, found)),
+        scores=scores.judge(changes, by_column, times, wrong, params.care_below, params.unfit_below),
+        effects=effects.list_effects(find_problems(ledger, filled, by_column, wrong, moved, gaps, amounts, found, run.month)),
         warnings=fates.warn(ledger),
+        month=run.month,
     )
 
 
@@ -174,21 +176,31 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
 
 def find_problems(
     ledger: pd.DataFrame, filled: dict[str, list[str]], by_column: pd.DataFrame, wrong: pd.DataFrame, moved: pd.DataFrame,
-    gaps: pd.DataFrame, amounts: pd.DataFrame, found: pd.DataFrame,
+    gaps: pd.DataFrame, amounts: pd.DataFrame, found: pd.DataFrame, month: str,
 ) -> list[tuple]:  # fmt: skip
     """The problems that there are, of effects.PROBLEMS: (problem, table, rows, amount)."""
     far = amounts[amounts["n_outliers"] > 0]
     waiting = found[found["outcome"] == duplicates.WAITING]
+    jumps = moved[(moved["code"] == "E-DRIFT-2") & (moved["month"] == month)]
     return [
         *effects.find_in_ledger(ledger),
         *effects.find_nobody(ledger, filled),
         *effects.find_in_columns(by_column),
         *effects.find_contradictions(wrong),
         *[("unit", table, None, None) for table in moved.loc[moved["code"] == "E-DRIFT-1", "table"].unique()[:1]],
-        *[("gaps", table, None, None) for table in gaps["table"].unique()],
-        *[("outliers", table, int(n), None) for table, n in zip(far["table"], far["n_outliers"], strict=True)],
+        *[("jump", table, int(n), None) for table, n in zip(jumps["table"], jumps["now"], strict=True)],
+        *[(_elsewhere("gaps", table), table, None, None) for table in gaps["table"].unique()],
+        *[
+            (_elsewhere("outliers", table), table, int(n), None)
+            for table, n in zip(far["table"], far["n_outliers"], strict=True)
+        ],
         *[("waiting", "", int(n), None) for n in waiting["n_customers"]],
     ]
+
+
+def _elsewhere(problem: str, table: str) -> str:
+    """A problem of orders, or of a table that other reports are about."""
+    return problem if table in ORDER_TABLES else f"{problem}_elsewhere"
 
 
 def key_figures(result: Result) -> list[KeyFigure]:
@@ -212,9 +224,10 @@ def key_figures(result: Result) -> list[KeyFigure]:
     }
     for name, meaning in meanings.items():
         part = result.changes[result.changes["dimension"] == name]
-        # An earlier value only where each table has one, so that like is compared with like.
-        now, before = (_mean(part[one], part["n_rows"]) for one in ("now_share", "before_share"))
-        if now is not None:
+        # A table without dates is the same at both times.
+        before = _mean(part["before_share"].fillna(part["now_share"]), part["n_rows"])
+        before = before if part["before_share"].notna().any() else None
+        if (now := _mean(part["now_share"], part["n_rows"])) is not None:
             figures.append(
                 KeyFigure(name=_(scores.DIMENSIONS[name]), value=now, previous=before, unit="share", meaning=meaning)
             )
@@ -230,9 +243,7 @@ def _mean(shares: pd.Series, rows: pd.Series) -> float | None:
 def findings(result: Result, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     units = result.drift[result.drift["code"] == "E-DRIFT-1"]
-    others = result.drift[
-        (result.drift["code"] != "E-DRIFT-1") & (result.drift["month"] == result.drift["month"].max())
-    ]
+    others = result.drift[(result.drift["code"] != "E-DRIFT-1") & (result.drift["month"] == result.month)]
     return [
         *result.warnings,
         *units["sentence"].head(MAX_TOLD),
