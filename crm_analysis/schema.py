@@ -382,6 +382,7 @@ REJECTS = Shape(
         "file": Column("text", "file of the source"),
         "line": Column("integer", "physical line of the file, counted from 1"),
         "reason": Column("text", "code and column"),
+        "value": Column("text", "what stands in that column; empty where it is the line as a whole"),
         "raw_text": Column("text", "the line as it stands in the file"),
     },
 )
@@ -399,13 +400,26 @@ WARNINGS = Shape(
 )
 
 COMPLETENESS = Shape(
-    grain="one column of one canonical table, over the rows that are used",
+    grain="one column of one canonical table in one month, over the rows that are used",
     columns={
         "table": Column("text", "canonical table"),
         "column": Column("text", "canonical column"),
+        "month": Column("text", "month of the rows; empty where they have no date"),
         "n_rows": Column("integer", "rows"),
         "n_filled": Column("integer", "rows with a value"),
         "n_repaired": Column("integer", "rows whose text was changed to be read: spaces, suffixes"),
+    },
+)
+
+OUTLIERS = Shape(
+    grain="one amount that is far above the usual in some month, with the line on which it stands",
+    columns={
+        "table": Column("text", "canonical table"),
+        "column": Column("text", "canonical column"),
+        "file": Column("text", "file of the source"),
+        "line": Column("integer", "physical line of the file, counted from 1"),
+        "month": Column("text", "month of the row; empty where it has no date"),
+        "amount": Column("money", "the amount"),
     },
 )
 

@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import rules
+from crm_analysis.cleaning import profile, rules
 from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
@@ -43,6 +43,7 @@ class Building:
         self.ledger: list[pd.DataFrame] = []
         self.rejects: list[pd.DataFrame] = []
         self.completeness: list[pd.DataFrame] = []
+        self.outliers: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
         self.ignored_columns: dict[str, list[str]] = {}
         # The days of the first and the last event: of orders, else of contracts, else of all that is dated.
@@ -70,7 +71,9 @@ class Building:
         for label, records, found in zip(labels, all_records, notices, strict=True):
             self.warn(name, label, [*records.noticed, *found])
         used = rows.filter(nw.col("_fate") == "used")
-        self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
+        of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
+        self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
+        self.outliers.append(profile.list_outliers(used, name, labels))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
@@ -142,16 +145,17 @@ class Building:
 
     def _note_rejects(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> None:
         """Every rejected row with its file, line, reason and text."""
-        rejected = rows.filter(nw.col("_fate") == "rejected").select(rules.POSITION, "_why")
-        found = engine.collect(rejected, MAX_REJECTS)
+        found = engine.collect(profile.read_rejected(rows), MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
             lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
-            part = [(line, why, raw.get(line, "")) for line, why in zip(lines, here["_why"], strict=True)]
-            part += [tuple(broken) for broken in records.broken if broken.reason != "blank"]
-            frame = pd.DataFrame(sorted(part), columns=["line", "reason", "raw_text"])
+            found_here = zip(lines, here["_why"], here["_value"], strict=True)
+            part = [(line, why, value, raw.get(line, "")) for line, why, value in found_here]
+            part += [(one.line, one.reason, None, one.text) for one in records.broken if one.reason != "blank"]
+            part.sort(key=lambda one: one[:2])
+            frame = pd.DataFrame(part, columns=["line", "reason", "value", "raw_text"])
             self.rejects.append(frame.assign(table=name, file=one.label))
 
     def _rejects_error(
@@ -230,12 +234,14 @@ class Building:
     def write_notes(self) -> None:
         """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
         ledger = pd.concat(self.ledger, ignore_index=True)
-        scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
+        outliers = pd.concat(self.outliers, ignore_index=True)
+        counts = ("n_rows", "n_filled", "n_repaired")
         for name, frame, types in (
-            ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
+            ("ledger", ledger, {"line_amount": _decimals(ledger["line_amount"]), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
-            ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
+            ("completeness", pd.concat(self.completeness, ignore_index=True), dict.fromkeys(counts, pa.int64())),
+            ("outliers", outliers, {"line": pa.int64(), "amount": _decimals(outliers["amount"])}),
             ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),
         ):
             texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}
@@ -245,6 +251,11 @@ class Building:
             arrow = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
             pa.parquet.write_table(arrow, self.folder / f"{name}.parquet", compression="zstd")
             self._note_file(name)
+
+
+def _decimals(amounts: pd.Series) -> pa.DataType:
+    """The exact type of these amounts."""
+    return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
 
 
 def _plain(name: str) -> str:

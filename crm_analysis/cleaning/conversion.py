@@ -38,7 +38,7 @@ class Target:
 
 def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
     """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``_reason``: the first
-    target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own."""
+    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. ``is_text``: the file has no date cells of its own."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
     by_type: dict[str, list[Target]] = {}
     for target in targets:
@@ -49,7 +49,8 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    return table.with_columns(_reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
+    unread = [nw.when(~nw.col(f"reason:{target.name}").is_null()).then(_joined(target)) for target in targets]
+    return table.with_columns(_reason=nw.coalesce(*reasons), _value=nw.coalesce(*unread)).drop([f"reason:{target.name}" for target in targets])
 
 
 def _joined(target: Target) -> nw.Expr:

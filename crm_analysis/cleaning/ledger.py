@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
+from crm_analysis.cleaning.profile import month_of
 from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
-from crm_analysis.schema import CANONICAL, COMPLETENESS, LEDGER
+from crm_analysis.schema import CANONICAL, LEDGER
 from crm_analysis.sources.records import Records
 
 MAX_LEDGER_ROWS = 1_000_000
@@ -25,7 +25,6 @@ WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     """The ledger (schema.LEDGER) of the settled rows of one table."""
     shape, columns = CANONICAL[name], rows.collect_schema().names()
-    dates = [nw.col(one).cast(nw.Date) for one in shape.dated_by if one in columns]
     nothing = nw.lit(None).cast(nw.String)
     groups = rows.select(
         file_number=nw.col(POSITION) // FILE_STEP,
@@ -33,7 +32,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
         reason="_why",
         kind=nw.col("kind") if name in ORDER_TABLES else nothing,
         has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
-        ordered_month=nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nothing,
+        ordered_month=month_of(rows, name),
         line_amount=nw.col(shape.amount) if shape.amount in columns else nw.lit(0),
         row=ROW_HASH,
     )
@@ -139,22 +138,3 @@ _EXPLAIN = {
 def explain(reason: str) -> str:
     """A reason such as ``E-NUM-1 quantity`` in words."""
     return _EXPLAIN.get(reason.partition(" ")[0], reason)
-
-
-def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
-    """How many used rows have a value, column by column (schema.COMPLETENESS)."""
-    columns = list(columns)
-    names = rows.collect_schema().names()
-    used = rows.filter((nw.col("_fate") == "used") & ~nw.col(ROW_HASH).is_null())
-    counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
-    counts += [
-        nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")
-        for column in columns
-        if f"repaired:{column}" in names
-    ]
-    one = engine.collect(used.select(nw.len().alias("n"), *counts), 1).iloc[0]
-    found = [
-        (name, column, int(one["n"]), int(one[f"filled:{column}"]), int(one.get(f"repaired:{column}") or 0))
-        for column in columns
-    ]
-    return pd.DataFrame(found, columns=list(COMPLETENESS.columns))
