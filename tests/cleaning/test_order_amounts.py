@@ -102,7 +102,7 @@ def test_a_refund_is_a_return_of_the_order_and_no_row_of_the_file(built):
     for row in source.rows("ledger"):
         money[row["kind"], row["ordered_month"]] += row["line_amount"]
     assert money == {("sale", "2024-01"): 30, ("return", "2024-01"): Decimal("-12.50"), ("sale", "2024-02"): 5}
-    assert {row["column"]: row["n_rows"] for row in source.rows("completeness")}["product_id"] == 3
+    assert sum(row["n_rows"] for row in source.rows("completeness") if row["column"] == "product_id") == 3
 
 
 def test_a_repeated_export_neither_halves_nor_refunds_twice(built):
