@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 
 import narwhals as nw
@@ -13,7 +14,7 @@ from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Format
-from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
+from crm_analysis.sources.records import CELL_ERRORS, DATE_TEXT, MOMENT_TEXT
 
 # Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
 # (As a pattern: the engine's trim is ten times slower with such a list of characters.)
@@ -34,10 +35,17 @@ class Target:
     is_required: bool
 
 
-def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
+def read_columns(
+    table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool, epoch: date
+) -> Table:
     """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``_reason``: the first
-    target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own."""
+    target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own;
+    ``epoch``: day 0 of dates that are numbers."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
+    table = table.with_columns(_reason=_find_cell_errors(targets))
+    if written.serial_dates:
+        dated = [target.name for target in targets if target.column.type in ("moment", "date")]
+        table = engine.read_serials(table, dated, epoch)
     by_type: dict[str, list[Target]] = {}
     for target in targets:
         by_type.setdefault(target.column.type, []).append(target)
@@ -47,7 +55,21 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
+    reasons.insert(0, nw.col("_reason"))
     return table.with_columns(_reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
+
+
+def _find_cell_errors(targets: list[Target]) -> nw.Expr:
+    """The first target whose cell holds what a spreadsheet shows where it could not compute."""
+    errors: dict[str, list[str]] = {}
+    for text, code in CELL_ERRORS.items():
+        errors.setdefault(code, []).append(text)
+    found = [
+        nw.when(nw.col(target.name).is_in(texts)).then(nw.lit(f"{code} {target.name}"))
+        for target in targets
+        for code, texts in errors.items()
+    ]
+    return nw.when(any_of([nw.col(target.name).str.starts_with("#") for target in targets])).then(nw.coalesce(*found))
 
 
 def _joined(target: Target) -> nw.Expr:
@@ -201,7 +223,9 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
     for target in targets:
         wanted = (written.date, written.datetime) if target.column.type == "date" else (written.datetime, written.date)
         first = next((one for one in wanted if one), None)
-        formats[target.name] = [*([first] if first else []), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
+        formats[target.name] = [first] if first else []
+        if not is_text or written.serial_dates:
+            formats[target.name] += [MOMENT_TEXT, DATE_TEXT]
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{
