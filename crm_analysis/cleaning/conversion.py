@@ -42,7 +42,6 @@ def read_columns(
     target that cannot be read, as ``E-NUM-1 quantity``, or null. ``is_text``: the file has no date cells of its own;
     ``epoch``: day 0 of dates that are numbers."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
-    table = table.with_columns(_reason=_find_cell_errors(targets))
     if written.serial_dates:
         dated = [target.name for target in targets if target.column.type in ("moment", "date")]
         table = engine.read_serials(table, dated, epoch)
@@ -55,21 +54,25 @@ def read_columns(
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    reasons.insert(0, nw.col("_reason"))
-    return table.with_columns(_reason=nw.coalesce(*reasons)).drop([f"reason:{target.name}" for target in targets])
+    table = table.with_columns(_reason=nw.coalesce(*reasons))
+    return table.with_columns(_reason=_or_cell_error(targets)).drop([f"reason:{target.name}" for target in targets])
 
 
-def _find_cell_errors(targets: list[Target]) -> nw.Expr:
-    """The first target whose cell holds what a spreadsheet shows where it could not compute."""
-    errors: dict[str, list[str]] = {}
-    for text, code in CELL_ERRORS.items():
-        errors.setdefault(code, []).append(text)
+def _or_cell_error(targets: list[Target]) -> nw.Expr:
+    """The reason; or, where a cell holds what a spreadsheet shows that could not compute it, that."""
     found = [
-        nw.when(nw.col(target.name).is_in(texts)).then(nw.lit(f"{code} {target.name}"))
+        nw.when(nw.col(cell).is_in([text for text, one in CELL_ERRORS.items() if one == code])).then(
+            nw.lit(f"{code} {target.name}")
+        )
         for target in targets
-        for code, texts in errors.items()
+        for cell in target.source.names
+        for code in dict.fromkeys(CELL_ERRORS.values())
     ]
-    return nw.when(any_of([nw.col(target.name).str.starts_with("#") for target in targets])).then(nw.coalesce(*found))
+    # Ids and texts are read whatever they are; a number or a date that is none has a reason already.
+    texts = [target for target in targets if target.column.type in ("id", "text", "label")]
+    is_error = any_of([nw.col(cell).str.starts_with("#") for target in texts for cell in target.source.names])
+    reason = nw.col("_reason")
+    return nw.when(is_error | ~reason.is_null()).then(nw.coalesce(*found, reason))
 
 
 def _joined(target: Target) -> nw.Expr:
