@@ -211,10 +211,10 @@ class Building:
     def write_notes(self) -> None:
         """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
         ledger = pd.concat(self.ledger, ignore_index=True)
-        scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
+        scale = max(-Decimal(one).as_tuple().exponent for one in [Decimal(0), *ledger["line_amount"]])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
         for name, frame, types in (
-            ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
+            ("ledger", ledger, {"line_amount": pa.decimal128(38, scale), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
             ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
             ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),

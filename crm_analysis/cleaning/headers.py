@@ -13,8 +13,12 @@ from crm_analysis.sources.records import DELIMITERS, Noticed, Records
 MAX_NAMES = 20
 
 
+_INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
+
+
 def plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+    """A name without what nobody sees in it, or writes twice alike: width, case, blanks at its ends and how many within."""
+    return " ".join(unicodedata.normalize("NFKC", name).translate(_INVISIBLE).split()).casefold()
 
 
 def match_columns(wanted: Sequence[str], records: Records, label: str, contract: Path) -> list[str]:

@@ -40,7 +40,8 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
-    frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    amounts = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    frame["line_amount"] = pd.Series(amounts, frame.index, dtype=object)
     return LEDGER.frame(frame)
 
 

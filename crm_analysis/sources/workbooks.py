@@ -34,6 +34,7 @@ _FORBIDDEN = re.compile(rb"<!(?:DOCTYPE|ENTITY)")
 _WIDE = (b"\xff\xfe", b"\xfe\xff", b"<\0", b"\0<")
 _ROW = re.compile(rb"<(?:\w+:)?row\b([^>]*)>")
 _CELL_COLUMN = re.compile(rb"<(?:\w+:)?c\b[^>]*?\br=[\"']([A-Z]+)")
+_ERROR_TYPE, _FORMULA_START = re.compile(rb"=[\"']e[\"']"), re.compile(rb"<(?:\w+:)?f[ />]")
 _ERROR = re.compile(
     rb"<(?:\w+:)?c\b([^>]*?\bt=[\"']e[\"'][^>]*)>(?:(?!</(?:\w+:)?c>).)*?<(?:\w+:)?v>([^<]*)<", re.DOTALL
 )
@@ -176,10 +177,10 @@ def _scan(archive: ZipFile, part: str, path: Path) -> Sheet:
                 first = first or last
                 if _HIDDEN.search(row[1]):
                     found.hidden_rows.append(last)
-        for cell in _ERROR.finditer(block):
+        for cell in _ERROR.finditer(block) if _ERROR_TYPE.search(block) else ():
             text = cell[2].decode(errors="replace")
             _note(found, cell[1], text if text in CELL_ERRORS else "#VALUE!")
-        for cell in _UNCOMPUTED.finditer(block):
+        for cell in _UNCOMPUTED.finditer(block) if _FORMULA_START.search(block) else ():
             if not _TEXT_RESULT.search(cell[1]):
                 _note(found, cell[1], UNCOMPUTED)
     numbers = [_number(one) for one in columns]
