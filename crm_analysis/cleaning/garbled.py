@@ -19,7 +19,7 @@ MAX_SHARE = 0.001
 EXAMPLES = 20
 # What the second and later bytes of UTF-8 look like in Latin-1 and cp1252, quotation marks and dashes aside.
 _LATER = r"[\x{80}-\x{9f}\x{a1}-\x{bf}€‚ƒ„†‡ˆ‰Š‹ŒŽ•˜™š›œžŸ]"
-PATTERN = rf"\x{{fffd}}|锟斤拷|â€|[ÂÃÐÑ]{_LATER}|[äåæçèé]{_LATER}{{2}}"
+PATTERN = rf"\x{{fffd}}|锟斤拷|â[€\x{{80}}]|[ÂÃÐÑ]{_LATER}|[äåæçèé]{_LATER}{{2}}"
 
 
 def find_garbled(rows: Table, columns: Sequence[str], n_files: int) -> tuple[Table, list[list[Noticed]]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -11,6 +12,8 @@ from crm_analysis.params import nearest
 from crm_analysis.sources.records import DELIMITERS, Noticed, Records
 
 MAX_NAMES = 20
+# No message shows data: numbers, dates, addresses are no names of columns.
+_IS_DATA = re.compile(r"^[\d\s.,/:+-]*\d[\d\s.,/:+-]*$|@")
 
 
 _INVISIBLE = dict.fromkeys(map(ord, "\ufeff\u200b\u2060"))
@@ -73,13 +76,14 @@ def _refusal(wanted: Sequence[str], missing: list[str], records: Records, label:
             "E-HDR-3",
             f"{_names(records.unnamed)} of the header has no name: write it there, or correct {contract.name}",
         )
-    # Where nothing is as expected, the header may be data, which no message shows.
-    is_header = len(missing) < len(wanted)
-    found = f"; the file has {_names(records.columns)}" if is_header else ""
+    if len(missing) == len(wanted) and any(_IS_DATA.search(cell) for cell in records.header):
+        return refuse(
+            "E-HDR-2", f"the first row holds data and no names: write header: false in {contract.name}, or correct it"
+        )
     return refuse(
         "E-HDR-2",
-        f"no such column{nearest(missing[0], records.columns)}{found}; correct {contract.name}, or its delimiter, header"
-        " and skip_rows",
+        f"no such column{nearest(missing[0], records.columns)}; the file has {_names(records.columns)}; correct"
+        f" {contract.name}, or its delimiter, header and skip_rows",
     )
 
 

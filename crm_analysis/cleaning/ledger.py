@@ -69,10 +69,15 @@ def fates_at(ledger: pd.DataFrame, month: str) -> pd.DataFrame:
     return ledger.assign(fate=ledger["fate"].mask(later, "out of window"))
 
 
+def _lost(ledger: pd.DataFrame) -> pd.Series:
+    """What was rejected and should have been used: not the rows that sum up others, whose money is in those."""
+    return ledger["fate"].eq("rejected") & ledger["reason"].ne("E-ROW-4")
+
+
 def shares_rejected(ledger: pd.DataFrame) -> tuple[float, float]:
     """The share of rows, and of money, that was rejected among what should have been used."""
-    rejected = ledger[ledger["fate"] == "rejected"]
-    in_question = ledger[ledger["fate"].isin(["used", "rejected"])]
+    rejected = ledger[_lost(ledger)]
+    in_question = ledger[_lost(ledger) | ledger["fate"].eq("used")]
     n, money = in_question["n_rows"].sum(), in_question["line_amount"].abs().sum()
     return (
         float(rejected["n_rows"].sum() / n) if n else 0.0,
@@ -88,7 +93,7 @@ def too_many_rejects(ledger: pd.DataFrame) -> bool:
 
 def commonest_reason(ledger: pd.DataFrame) -> str:
     """Why most of the rejected rows were rejected."""
-    rejected = ledger[ledger["fate"] == "rejected"]
+    rejected = ledger[_lost(ledger)]
     return rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
 
 

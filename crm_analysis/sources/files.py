@@ -43,6 +43,8 @@ _GUESSES = ("utf-8", "gb18030", "shift_jis", "big5", "cp1252")
 _SEP = re.compile('"?sep=(.)"?\\s*', re.IGNORECASE)
 # Ctrl-Z: the end of a text file in CP/M and DOS.
 _END_MARK = "\x1a"
+# So many rows, and none of the header's length, are no accident.
+_MIN_SHIFTED = 10
 # A regular expression can count no further.
 _MAX_JOINED_COLUMNS = 500
 
@@ -155,7 +157,8 @@ class CsvRecords(Records):
         ends_broken = bool(self.broken) and self.broken[-1].line == self.n_records + self._n_skipped
         shift = within_quotes.before(np.array([one.line for one in self.broken], dtype=np.int64))
         self.broken = [one._replace(line=one.line + int(by)) for one, by in zip(self.broken, shift, strict=True)]
-        if not good and (broken := [one for one in self.broken if one.reason != "blank"]):
+        broken = [one for one in self.broken if one.reason != "blank"]
+        if not good and len(broken) >= _MIN_SHIFTED:
             raise self._too_broken(broken)
         self._notice_end(stream, ends_broken)
         if aside:
@@ -220,15 +223,16 @@ class CsvRecords(Records):
         return (batch for batch in reader if batch.num_rows)
 
     def raw_texts(self, lines: set[int]) -> dict[int, str]:
-        found, first = {}, 0
+        found, first, is_open = {}, 0, False
         for number, text in enumerate(self._lines(), 1):
             if first:
                 found[first] += text
             elif number in lines:
                 found[number], first = text, number
             # A record goes on where a quotation mark is still open.
-            if first and not (self._quote and found[first].count(self._quote) % 2):
-                first = 0
+            if first:
+                is_open, _ = self._follow_quotes(text, is_open)
+                first = first if is_open else 0
         return {number: text.rstrip("\r\n") for number, text in found.items()}
 
     def _lines(self) -> Iterator[str]:
@@ -258,21 +262,27 @@ class CsvRecords(Records):
         """The slow way to the line on which a quotation mark is opened that nothing closes; 0 where there is none."""
         opened, is_open = 0, False
         for number, line in enumerate(self._lines(), 1):
-            if number <= self.format.skip_rows or not (self._quote and self._quote in line):
-                continue
-            begins_field = not is_open
-            place = 0
-            while place < len(line):
-                is_quote = line[place] == self._quote
-                if is_open and is_quote:
-                    # Two marks within quotes are one in the text.
-                    is_doubled = line[place + 1 : place + 2] == self._quote
-                    is_open, place = is_doubled, place + is_doubled
-                elif is_quote and begins_field:
-                    is_open, opened = True, number
-                begins_field = not is_open and line[place] == self._delimiter
-                place += 1
+            if number > self.format.skip_rows:
+                is_open, opens = self._follow_quotes(line, is_open)
+                opened = number if opens else opened
         return opened if is_open else 0
+
+    def _follow_quotes(self, line: str, is_open: bool) -> tuple[bool, bool]:
+        """Whether a quotation mark is open after the line, and whether one was opened in it."""
+        opens, begins_field, place = False, not is_open, 0
+        if not (self._quote and self._quote in line):
+            return is_open, opens
+        while place < len(line):
+            is_quote = line[place] == self._quote
+            if is_open and is_quote:
+                # Two marks within quotes are one in the text.
+                is_doubled = line[place + 1 : place + 2] == self._quote
+                is_open, place = is_doubled, place + is_doubled
+            elif is_quote and begins_field:
+                is_open = opens = True
+            begins_field = not is_open and line[place] == self._delimiter
+            place += 1
+        return is_open, opens
 
     def _unreadable(self, line: int = 0) -> InputError:
         line = line or self._unclosed()

@@ -77,10 +77,11 @@ class SpreadsheetRecords(Records):
     def _all_rows(self) -> Iterator[list]:
         """The cells of each row; those that hold an error, which the reader gives as empty, and rows of nothing else at the
         end, with what they show."""
-        errors, empty = self._inside.errors, [""] * self._sheet.total_width
-        n_more = max(errors, default=0) - self._sheet.total_height
-        for number, row in enumerate(chain(self._sheet.iter_rows(), [empty] * n_more), 1):
-            yield _with_errors(row, errors[number]) if number in errors else row
+        errors, number, row = self._inside.errors, 0, []
+        for number, row in enumerate(self._sheet.iter_rows(), 1):
+            yield _with_errors(row, errors.get(number, {}))
+        for more in range(number + 1, max(errors, default=0) + 1):
+            yield _with_errors([""] * len(row), errors.get(more, {}))
 
     def head(self, delimiter: str | None = None) -> Iterator[tuple[int, list[str]]]:
         rows = islice(self._all_rows(), 0 if delimiter else HEAD_RECORDS)
@@ -139,8 +140,7 @@ class _Kinds:
 
 
 def _with_errors(row: list, errors: Mapping[int, str]) -> list:
-    """The row with what its cells show; a sheet may be no wider than the row."""
-    return [errors.get(place, cell) for place, cell in enumerate(row)]
+    return [errors.get(place, cell) for place, cell in enumerate(row)] if errors else row
 
 
 def _text(cell: object, written: Format) -> str:

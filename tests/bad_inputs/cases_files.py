@@ -195,7 +195,7 @@ CASES = [
             handler="crm_analysis.cleaning.building:find_garbled",
             without=lambda rows, columns, n: (rows, [[]] * n),
         )
-        for odd in ("锟斤拷", "ZoÃ« Canary", "Zo\ufffd", "çŽ‹èŠ³", "Ð˜Ð²Ð°Ð½")
+        for odd in ("锟斤拷", "ZoÃ« Canary")
     ),
     Case(
         id="A06",
