@@ -12,6 +12,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -162,12 +163,32 @@ def find_inputs(
             try:
                 stat = file.stat()
                 key = (name, label, stat.st_size, stat.st_mtime_ns)
-                inputs.append(Input(*key[:2], file, *key[2:], hashes.get(key) or sha256(file)))
+                if stat.st_size > table.format.max_bytes:
+                    fix = f"the file is larger than the contract's max_bytes, {table.format.max_bytes}: split it, or raise that"
+                    raise InputError("E-SIZE-1", fix, file=label)
+                hashed = hashes.get(key) or sha256(file)
+                inputs.append(Input(*key[:2], file, *key[2:], hashed, _read_notes(file, label, hashed)))
             except OSError as error:
                 raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
         if not table.drops_duplicates:
             _refuse_twins([one for one in inputs if one.table == name])
     return inputs
+
+
+def _read_notes(file: Path, label: str, hashed: str) -> int | None:
+    """What the notes beside a file say of it: ``<name>.sha256`` its hash, which is compared, and ``<name>.rows`` its number of
+    rows. Raises InputError E-FILE-3."""
+    note = file.with_name(f"{file.name}.sha256")
+    if note.is_file() and hashed not in note.read_text(encoding="utf-8", errors="replace").lower():
+        fix = f"the file is not the one whose hash stands in {note.name}: copy or export it again"
+        raise InputError("E-FILE-3", fix, file=label)
+    note = file.with_name(f"{file.name}.rows")
+    if not note.is_file():
+        return None
+    text = note.read_text(encoding="utf-8", errors="replace").strip()
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise InputError("E-FILE-3", f"{note.name} must hold the number of rows and nothing else", file=label)
+    return int(text)
 
 
 def _refuse_twins(inputs: list[Input]) -> None:
@@ -198,7 +219,7 @@ def _write_sample(contract: Contract, root: Path) -> None:
 
 def _fingerprint(path: Path, inputs: list[Input]) -> str:
     content = [hashlib.sha256(path.read_bytes()).hexdigest(), code_hash(_ROOMS), duckdb.__version__]
-    content += [f"{one.table}/{one.label}:{one.sha256}" for one in inputs]
+    content += [f"{one.table}/{one.label}:{one.sha256}:{one.n_rows}" for one in inputs]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -19,11 +19,12 @@ from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import profile, rules
 from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import seek
+from crm_analysis.cleaning.garbled import find_garbled
+from crm_analysis.cleaning.headers import match_columns, notice_ignored
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
-from crm_analysis.params import nearest
 from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
@@ -46,6 +47,8 @@ class Building:
         self.outliers: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
         self.ignored_columns: dict[str, list[str]] = {}
+        # Of each file the table that read it last, and how.
+        self.readers: dict[str, tuple[str, Records]] = {}
         # The days of the first and the last event: of orders, else of contracts, else of all that is dated.
         self.dates: tuple[date | None, date | None] = (
             (None, None) if contract.is_dated else (contract.covers_until,) * 2
@@ -60,16 +63,18 @@ class Building:
             staged, records = self._stage(name, number, one)
             all_records.append(records)
         self.tell(f"cleaning {name}")
+        staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
         rows = rules.find_duplicates(staged, name, table)
         rows = spread_order_amounts(rules.settle(rows), table)
         labels = [one.label for one in inputs]
-        ledger = self._note_ledger(name, rows, labels, all_records)
+        ledger = self._note_ledger(name, rows, inputs, all_records)
         if ledgers.too_many_rejects(ledger):
             raise self._rejects_error(rows, ledger, labels, all_records)
         self._note_rejects(name, rows, inputs, all_records)
         notices = collect_notices(rows, len(labels), rules.FILE_STEP, rules.POSITION)
-        for label, records, found in zip(labels, all_records, notices, strict=True):
-            self.warn(name, label, [*records.noticed, *found])
+        for label, records, *found in zip(labels, all_records, notices, garbled, strict=True):
+            self.warn(name, label, [*records.noticed, *chain(*found)])
+        self._warn_of_twins(inputs, all_records)
         used = rows.filter(nw.col("_fate") == "used")
         of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
         self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
@@ -89,46 +94,28 @@ class Building:
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
         records = open_records(one.path, table.format, self.contract.time_zone)
-        columns = self._match_columns(name, one, records)
+        wanted = rules.source_columns(name, self.contract)
+        columns = match_columns(wanted, records, one.label, self.path)
         text = nw.from_native(self.connection.from_arrow(records.reader()))
         try:
-            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text)
+            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, records.epoch)
             staged = engine.insert(self.connection, rows, f"{name}_staged")
         except duckdb.Error as error:
             raise records.failure or error from error
         stat = one.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != (one.size, one.mtime_ns):
             raise InputError("E-FILE-6", "the file changed while it was read: run again", file=one.label)
+        # Another table may use what this one does not.
+        ignored = [column for column in columns if column not in wanted]
+        known = self.ignored_columns.get(one.label, ignored)
+        self.ignored_columns[one.label] = [column for column in ignored if column in known]
+        self.readers[one.label] = (name, records)
+        ids = rules.id_columns(name, self.contract)
+        records.noticed += [records.mixed[id_] for id_ in ids if id_ in records.mixed]
         return staged, records
 
-    def _match_columns(self, name: str, one: Input, records: Records) -> list[str]:
-        """The file's columns, by the contract's names where they differ from them by blanks, case and width only."""
-        wanted = rules.source_columns(name, self.contract)
-        renamed, missing = {}, []
-        for column, may_be_missing in wanted.items():
-            if column in records.columns:
-                continue
-            alike = [found for found in records.columns if _plain(found) == _plain(column) and found not in wanted]
-            if len(alike) == 1:
-                renamed[alike[0]] = column
-            elif not may_be_missing:
-                missing.append(column)
-        if missing:
-            raise InputError(
-                "E-HDR-2",
-                f"no such column{nearest(missing[0], records.columns)}; correct {self.path.name}, or its delimiter, header"
-                " and skip_rows",
-                file=one.label,
-                column=", ".join(missing),
-                rows=self.contract.tables[name].format.skip_rows + 1,
-            )
-        ignored = [found for found in records.columns if found not in wanted and found not in renamed]
-        # Another table may use what this one does not.
-        known = self.ignored_columns.get(one.label, ignored)
-        self.ignored_columns[one.label] = [found for found in ignored if found in known]
-        return [renamed.get(column, column) for column in records.columns]
-
-    def _note_ledger(self, name: str, rows: Table, labels: list[str], all_records: list[Records]) -> pd.DataFrame:
+    def _note_ledger(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> pd.DataFrame:
+        labels = [one.label for one in inputs]
         parts = [ledgers.summarise_fates(rows, name, labels)]
         parts += [
             ledgers.broken_fates(name, label, records)
@@ -136,9 +123,14 @@ class Building:
             if records.broken
         ]
         ledger = pd.concat(parts, ignore_index=True)
-        for label in labels:
-            if not (ledger["fate"].ne("blank") & ledger["file"].eq(label)).any():
-                raise InputError("E-FILE-2", "the file has a header and no rows: export it again", file=label)
+        for one in inputs:
+            n_rows = int(ledger.loc[ledger["fate"].ne("blank") & ledger["file"].eq(one.label), "n_rows"].sum())
+            if not n_rows and not self.contract.tables[name].allow_empty:
+                fix = "the file has a header and no rows: export it again, or write allow_empty: true"
+                raise InputError("E-FILE-2", fix, file=one.label)
+            if one.n_rows not in (None, n_rows):
+                fix = f"the file has {n_rows} rows, and the note beside it says {one.n_rows}: export it again"
+                raise InputError("E-FILE-3", fix, file=one.label)
         ledgers.prove(ledger, {label: one.n_records for label, one in zip(labels, all_records, strict=True)})
         self.ledger.append(ledger)
         return ledger
@@ -176,6 +168,14 @@ class Building:
         for one in noticed:
             lines = row_list(one.lines, one.n_rows) if one.lines else None
             self.warnings.append((name, label, one.column, one.code, one.n_rows, lines))
+
+    def _warn_of_twins(self, inputs: list[Input], all_records: list[Records]) -> None:
+        """The same content once more: its rows are duplicates."""
+        seen: set[str] = set()
+        for one, records in zip(inputs, all_records, strict=True):
+            if one.sha256 in seen:
+                self.warn(one.table, one.label, [Noticed("E-DUP-1", None, records.n_records)])
+            seen.add(one.sha256)
 
     def _write_orders(self, name: str, used: Table) -> None:
         """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
@@ -233,6 +233,9 @@ class Building:
 
     def write_notes(self) -> None:
         """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
+        for label, ignored in self.ignored_columns.items():
+            name, records = self.readers[label]
+            self.warn(name, label, notice_ignored(ignored, records))
         ledger = pd.concat(self.ledger, ignore_index=True)
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
         outliers = pd.concat(self.outliers, ignore_index=True)
@@ -256,10 +259,6 @@ class Building:
 def _decimals(amounts: pd.Series) -> pa.DataType:
     """The exact type of these amounts."""
     return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
-
-
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
 
 
 def derive(used: Table, name: str, columns: list[str]) -> Table:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import date
 from functools import reduce
 
 import narwhals as nw
@@ -13,7 +14,7 @@ from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
 from crm_analysis.sources.contract import REST, ColumnSource, Contract, Format
-from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
+from crm_analysis.sources.records import CELL_ERRORS, DATE_TEXT, MOMENT_TEXT
 
 # Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
 # (As a pattern: the engine's trim is ten times slower with such a list of characters.)
@@ -36,10 +37,16 @@ class Target:
     is_required: bool
 
 
-def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
+def read_columns(
+    table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool, epoch: date
+) -> Table:
     """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``_reason``: the first
-    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. ``is_text``: the file has no date cells of its own."""
+    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. ``is_text``: the file has no
+    date cells of its own; ``epoch``: day 0 of dates that are numbers."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
+    if written.serial_dates:
+        dated = [target.name for target in targets if target.column.type in ("moment", "date")]
+        table = engine.read_serials(table, dated, epoch)
     by_type: dict[str, list[Target]] = {}
     for target in targets:
         by_type.setdefault(target.column.type, []).append(target)
@@ -50,7 +57,25 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
     unread = [nw.when(~nw.col(f"reason:{target.name}").is_null()).then(_joined(target)) for target in targets]
-    return table.with_columns(_reason=nw.coalesce(*reasons), _value=nw.coalesce(*unread)).drop([f"reason:{target.name}" for target in targets])
+    table = table.with_columns(_reason=nw.coalesce(*reasons), _value=nw.coalesce(*unread))
+    return table.with_columns(_reason=_or_cell_error(targets)).drop([f"reason:{target.name}" for target in targets])
+
+
+def _or_cell_error(targets: list[Target]) -> nw.Expr:
+    """The reason; or, where a cell holds what a spreadsheet shows that could not compute it, that."""
+    found = [
+        nw.when(nw.col(cell).is_in([text for text, one in CELL_ERRORS.items() if one == code])).then(
+            nw.lit(f"{code} {target.name}")
+        )
+        for target in targets
+        for cell in target.source.names
+        for code in dict.fromkeys(CELL_ERRORS.values())
+    ]
+    # Ids and texts are read whatever they are; a number or a date that is none has a reason already.
+    texts = [target for target in targets if target.column.type in ("id", "text", "label")]
+    is_error = any_of([nw.col(cell).str.starts_with("#") for target in texts for cell in target.source.names])
+    reason = nw.col("_reason")
+    return nw.when(is_error | ~reason.is_null()).then(nw.coalesce(*found, reason))
 
 
 def _joined(target: Target) -> nw.Expr:
@@ -212,7 +237,8 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
         wanted = (
             (written.date, written.datetime) if target.column.type == "date" else (written.datetime or written.date,)
         )
-        formats[target.name] = [*filter(None, wanted), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
+        typed = (MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ()
+        formats[target.name] = [*filter(None, wanted), *typed]
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{

@@ -42,7 +42,8 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
-    frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    amounts = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    frame["line_amount"] = pd.Series(amounts, frame.index, dtype=object)
     return LEDGER.frame(frame)
 
 
@@ -70,10 +71,15 @@ def fates_at(ledger: pd.DataFrame, month: str) -> pd.DataFrame:
     return ledger.assign(fate=ledger["fate"].mask(later, "out of window"))
 
 
+def _lost(ledger: pd.DataFrame) -> pd.Series:
+    """What was rejected and should have been used: not the rows that sum up others, whose money is in those."""
+    return ledger["fate"].eq("rejected") & ledger["reason"].ne("E-ROW-4")
+
+
 def shares_rejected(ledger: pd.DataFrame) -> tuple[float, float]:
     """The share of rows, and of money, that was rejected among what should have been used."""
-    rejected = ledger[ledger["fate"] == "rejected"]
-    in_question = ledger[ledger["fate"].isin(["used", "rejected"])]
+    rejected = ledger[_lost(ledger)]
+    in_question = ledger[_lost(ledger) | ledger["fate"].eq("used")]
     n, money = in_question["n_rows"].sum(), in_question["line_amount"].abs().sum()
     return (
         float(rejected["n_rows"].sum() / n) if n else 0.0,
@@ -89,7 +95,7 @@ def too_many_rejects(ledger: pd.DataFrame) -> bool:
 
 def commonest_reason(ledger: pd.DataFrame) -> str:
     """Why most of the rejected rows were rejected."""
-    rejected = ledger[ledger["fate"] == "rejected"]
+    rejected = ledger[_lost(ledger)]
     return rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
 
 
@@ -113,6 +119,21 @@ def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]
 _EXPLAIN = {
     "E-ROW-1": mark("rows have more cells than the header, or a stray quotation mark joins lines"),
     "E-ROW-3": mark("rows have fewer cells than the header, or a stray quotation mark joins lines"),
+    "E-ROW-4": mark("the row sums up other rows"),
+    "E-ROW-5": mark("a stray quotation mark joins lines"),
+    "E-CTRL-1": mark("the row holds NUL bytes"),
+    "E-ENC-2": mark("texts were read in a wrong encoding before they were exported: export them as UTF-8"),
+    "E-FILE-3": mark("the last line is cut off: export the file again"),
+    "E-FILE-7": mark("the file ends with an end mark of old systems (Ctrl-Z), which is left out"),
+    "E-DUP-1": mark("the file has the same content as another one: its rows count once"),
+    "E-HDR-3": mark("columns have no name in the header, and are left out"),
+    "E-HDR-4": mark("above the header stands a line that names the delimiter"),
+    "E-HDR-5": mark("the contract does not name these columns: they are left out"),
+    "E-XLS-1": mark("the formula in the cell was never computed: open the workbook, save it, and export again"),
+    "E-XLS-2": mark("the cell shows an error of the spreadsheet, such as #N/A"),
+    "E-XLS-3": mark("cells are merged: only the first of them has the value"),
+    "E-XLS-5": mark("rows, or the whole sheet, are hidden in the workbook; they are read all the same"),
+    "E-ID-2": mark("some ids are numbers, others text: zeros in front may be lost; format the column as text"),
     "E-ID-1": mark("the id is empty"),
     "E-FLAG-1": mark("the text is neither one of the contract's yes nor one of its no"),
     "E-NUM-1": mark("the text is not a number in the contract's decimal and thousands marks"),

@@ -6,6 +6,7 @@ The order of the rules is the order of their rank: blank, duplicate, excluded, r
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import narwhals as nw
 
@@ -16,6 +17,7 @@ from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
 from crm_analysis.sources.records import LINE
+from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
 
 # Rows are known by file and line: position = file number · FILE_STEP + line.
 FILE_STEP = 1 << 40
@@ -66,7 +68,24 @@ def source_columns(name: str, contract: Contract) -> dict[str, bool]:
     return named | dict.fromkeys(needed, False)
 
 
-def read_rows(text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool) -> Table:
+def id_columns(name: str, contract: Contract) -> list[str]:
+    """The file's columns that hold ids."""
+    targets = [one for one in plan_targets(name, contract) if one.column.type == "id"]
+    return list(dict.fromkeys(column for target in targets for column in target.source.names))
+
+
+def name_columns(name: str, contract: Contract) -> list[str]:
+    """The typed rows' columns that hold texts as they were written."""
+    return [
+        target.name
+        for target in plan_targets(name, contract)
+        if target.column.type == "text" and not target.source.is_sought
+    ]
+
+
+def read_rows(
+    text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool, epoch: date
+) -> Table:
     """A file's text (``_f0``, ``_f1``, … named ``columns`` in the file, and ``_line``) → typed rows with what the fates need:
     ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and for orders ``kind``
     and the signed ``line_amount``."""
@@ -89,7 +108,8 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
         for target in plan_targets(name, contract)
     ]
-    rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE])
+    rows = read_columns(text, targets, contract, table.format, is_text, epoch)
+    rows = refuse_totals(rows, list(place.values()), name, table).drop([*place.values(), LINE])
     rows = seek(exclude(rows, table), sought(table))
     if name in ORDER_TABLES:
         rows = sign_amounts(rows, table, contract)
@@ -125,6 +145,19 @@ def _rule_source(rule: Rule, table: TableContract) -> str:
 def _applies(column: str, rule: Rule) -> nw.Expr:
     text = strip_blanks(nw.col(column))
     return text.str.starts_with(rule.prefix) if rule.prefix is not None else text.is_in(rule.values)
+
+
+def refuse_totals(rows: Table, cells: list[str], name: str, table: TableContract) -> Table:
+    """A line that sums up others: a word for it stands where an id must, or anywhere in a row that lacks an id or cannot be
+    read. A customer's id may be such a word where the rows have another id."""
+    shape = CANONICAL[name]
+    ids = [one for one in table.columns if shape.columns[one].type == "id"]
+    ids = [one for one in ids if one in shape.key or one != "customer_id"] or ids
+    lacks = ~nw.col("_reason").is_null() | any_of([nw.col(one).is_null() for one in ids])
+    joined = nw.concat_str([nw.col(cell) for cell in cells], separator="\n")
+    is_word = any_of([nw.col(one).str.contains(TOTAL_CELL) for one in ids])
+    is_total = nw.when(lacks).then(joined.str.contains(TOTAL_AMONG_CELLS)).otherwise(is_word)
+    return rows.with_columns(_reason=nw.when(is_total).then(nw.lit("E-ROW-4")).otherwise(nw.col("_reason")))
 
 
 def exclude(rows: Table, table: TableContract) -> Table:

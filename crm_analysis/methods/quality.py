@@ -165,7 +165,9 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         pairs=pairs,
         changes=changes,
         scores=scores.judge(changes, by_column, times, wrong, params.care_below, params.unfit_below),
-        effects=effects.list_effects(find_problems(ledger, filled, by_column, wrong, moved, gaps, amounts, found, run.month)),
+        effects=effects.list_effects(
+            find_problems(ledger, filled, by_column, wrong, moved, gaps, amounts, found, run.month)
+        ),
         warnings=fates.warn(ledger),
         month=run.month,
     )

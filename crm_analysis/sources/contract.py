@@ -37,7 +37,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 class Format:
     """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
-    need none."""
+    need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``max_bytes``: a larger file,
+    unpacked where it is compressed, is not read."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -50,6 +51,8 @@ class Format:
     datetime: str | None = None
     date: str | None = None
     sheet: str | None = None
+    serial_dates: bool = False
+    max_bytes: int = 20_000_000_000
 
     def __post_init__(self) -> None:
         try:
@@ -214,7 +217,8 @@ class TableContract:
 
     ``negatives``: what a negative amount is that no rule of ``returns`` marks. ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
-    where rows have an id of their own, and kept where equal rows may well be different orders.
+    where rows have an id of their own, and kept where equal rows may well be different orders. ``allow_empty``: whether a
+    file may have a header and no rows.
     """
 
     files: tuple[str, ...] = ()
@@ -229,6 +233,7 @@ class TableContract:
     negatives: Literal["return", "reject"] = "reject"
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
         if bool(self.files) + (self.database is not None) + (self.from_ is not None) != 1:
@@ -367,7 +372,7 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
         refuse(f"'{table.from_}' is not a table with files of its own", "from")
     dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]
     has_text_files = table.from_ is None and any(table.format.kind_of(one) == "csv" for one in table.files)
-    if dated and has_text_files and not (table.format.datetime or table.format.date):
+    if dated and has_text_files and not (table.format.datetime or table.format.date or table.format.serial_dates):
         raise InputError(
             "E-DATE-2",
             "write how dates are written, such as datetime: '%d/%m/%Y', under format",
@@ -376,9 +381,14 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
         )
 
 
+SIDE_FILES = (".sha256", ".rows")
+
+
 def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Path]:
     """The table's files, in a stable order. A name is taken as it stands where such a file exists; otherwise ``*`` and
-    ``?`` stand for any characters. Relative names start at ``root``. Raises InputError (E-FILE-1)."""
+    ``?`` stand for any characters, and the notes beside files (SIDE_FILES) are left out. Relative names start at ``root``.
+    Raises InputError: E-FILE-1 where there is no such file, E-PATH-1 for one outside its folder, E-PATH-2 for a name that is
+    no text."""
     found: list[Path] = []
     for written in table.files:
         name = with_variables(written, contract_path)
@@ -386,9 +396,11 @@ def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Pa
         matches = [path]
         if not path.exists():
             pattern = str(path).replace("[", "[[]")
-            matches = [Path(one) for one in sorted(glob.glob(pattern))]
+            matches = [Path(one) for one in sorted(glob.glob(pattern)) if not one.endswith(SIDE_FILES)]
         if not matches or any(not one.is_file() for one in matches):
             raise InputError("E-FILE-1", f"no such file; the contract {contract_path} names it", file=written)
+        for one in matches:
+            _check_place(one, written, root, contract_path)
         found += [one for one in matches if one not in found]
     return found
 
@@ -396,6 +408,23 @@ def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Pa
 def with_variables(text: str, contract_path: Path) -> str:
     """The text with the values of environment variables in place of ``${NAME}``. Raises ParameterError (E-PAR-2)."""
     return re.sub(r"\$\{(\w+)\}", lambda match: variable(match[1], contract_path), text)
+
+
+def _check_place(path: Path, written: str, root: Path, contract_path: Path) -> None:
+    """A relative name stays within the project, and one that begins with a variable within the variable's folder, wherever
+    links and ``..`` lead. An absolute name is the contract's own word."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        fix = "the file's name is not UTF-8: rename it"
+        raise InputError("E-PATH-2", fix, file=str(path.name).encode(errors="replace").decode()) from None
+    begins = re.match(r"\$\{(\w+)\}", written)
+    folder = root / variable(begins[1], contract_path) if begins else root
+    if (begins or not Path(written).is_absolute()) and not path.resolve().is_relative_to(folder.resolve()):
+        where = f"the folder that ${{{begins[1]}}} names" if begins else "the project's folder"
+        raise InputError(
+            "E-PATH-1", f"the file is outside {where}: move it there, or write its absolute path", file=written
+        )
 
 
 def variable(name: str, contract_path: Path) -> str:
