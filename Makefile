@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint lab sql bench messages lock clean
+.PHONY: help reports test lint lab sql fuzz bench messages lock clean
 
 PYTHON ?= python3
 
@@ -37,6 +37,9 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
 	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
 
+fuzz: $(READY)  ## try mutated files and contracts for FUZZ_SECONDS (600); what goes wrong is kept for the tests
+	@$(BIN)/python tests/bad_inputs/fuzz.py $(or $(FUZZ_SECONDS),600) $(FUZZ_SEED)
+
 bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench
 	@$(BIN)/python -m benchmarks.models
@@ -60,6 +63,6 @@ clean:  ## remove what was built: environment, customer databases, reports
 # Made aside and marked when whole: a broken install is made again.
 $(READY): requirements.txt pyproject.toml
 	$(MAKE_ENVIRONMENT)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -3,7 +3,7 @@
 The way of the data, one room after the other; a room imports only rooms to its left::
 
     errors < fonts < language < schema < params < engine < sources < cleaning < warehouse < customers < contracts
-    < cohorts < models < leaving < tastes < valuation < trials < pulse < charts < methods < report
+    < cohorts < checks < models < leaving < tastes < valuation < trials < pulse < charts < methods < report
 
 ``fonts``      the typefaces that reports bring along
 ``language``   words, numbers, dates and money as the reader expects them
@@ -13,6 +13,7 @@ The way of the data, one room after the other; a room imports only rooms to its 
 ``customers``  orders to one row per customer as of a day
 ``contracts``  contracts to one row per customer as of a day
 ``cohorts``    customers by the time of their first order
+``checks``     the quality of the data: filled, readable, unique, in time, without contradiction
 ``models``     the mathematics, with the papers' symbols
 ``leaving``    who leaves, why, and whom to contact: learned from orders or contracts
 ``tastes``     what customers like: learned from the attributes of what they buy

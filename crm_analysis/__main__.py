@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail(Interrupted("E-INT-1", "stopped, and nothing was published: run again"))
     except (OSError, duckdb.Error) as error:
-        known = _machine_error(error)
+        known = machine_error(error)
         if known is None:
             raise
         return _fail(known)
@@ -76,7 +76,7 @@ def _fail(error: CrmError) -> int:
     return error.exit_code
 
 
-def _machine_error(error: Exception) -> MachineError | None:
+def machine_error(error: Exception) -> MachineError | None:
     """A full disk, missing rights or too little memory, as the operating system or DuckDB tell of them."""
     number, text = getattr(error, "errno", None), str(error)
     file = getattr(error, "filename", None) or "-"
@@ -84,6 +84,10 @@ def _machine_error(error: Exception) -> MachineError | None:
         return MachineError("E-DISK-1", "the disk is full: free some space and run again", file=file)
     if number in (errno.EACCES, errno.EPERM, errno.EROFS):
         return MachineError("E-RW-1", f"{os.strerror(number)}: make the folder writable, the file readable", file=file)
+    if number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT):
+        return MachineError(
+            "E-RW-2", f"{os.strerror(number)}: see that the disk or share is there, and run again", file=file
+        )
     if isinstance(error, duckdb.OutOfMemoryException):
         return MachineError("E-MEM-1", "memory_limit in params/run.yml is too small for these data: raise it")
     return None

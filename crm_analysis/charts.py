@@ -117,7 +117,7 @@ def _list(names: Sequence[object], numbers: Sequence[float], show: Show) -> str:
 
 
 def _show(number: float, show: Show) -> str:
-    return show(number) if np.isfinite(number) else "–"
+    return show(number) if np.isfinite(float(number)) else "–"
 
 
 class _Ticks(mpl.ticker.MaxNLocator):
@@ -178,6 +178,70 @@ def paired_bars(
     ax.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, handlelength=1.2)
     told = [f"{title}: {_list(frame[name], own, show)}." for title, own in zip(values.values(), numbers, strict=True)]
     return _say(ax, " ".join(told))
+
+
+def waterfall(
+    frame: pd.DataFrame, name: str, value: str, show: Show, *, xlabel: str, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """From a whole, the first row, by what is taken from it to what remains, the last; what is below zero is added."""
+    ax = _axes(ax, 7.6, 0.75 + 0.34 * max(len(frame), 1))
+    _draw_fall(ax, frame, name, value, show)
+    ax.set_xlabel(xlabel)
+    return _say(ax, f"{xlabel}: {_list(frame[name], frame[value].to_list(), show)}.")
+
+
+def waterfalls(frame: pd.DataFrame, by: str, name: str, value: str, show: Show, *, xlabel: str) -> Axes:
+    """A small waterfall for each value of ``by``, each on a scale of its own."""
+    every = list(dict.fromkeys(frame[by]))
+    parts = [frame[frame[by] == one] for one in every[:MAX_PANELS]]
+    n_rows = max(1, -(-len(parts) // 2))
+    heights = [0.55 + 0.3 * max((len(one) for one in parts[2 * row : 2 * row + 2]), default=1) for row in range(n_rows)]
+    drawing, panels = plt.subplots(
+        n_rows, 2, figsize=(7.6, sum(heights) + 0.3), gridspec_kw={"height_ratios": heights}, squeeze=False
+    )
+    for part, panel in zip(parts, panels.flat, strict=False):
+        _draw_fall(panel, part, name, value, show, LETTER / 7.6 * 2)
+        panel.set_title(label(part[by].iloc[0], MAX_SHORT), fontsize=9.5, loc="left")
+        panel.tick_params(labelsize=8.5)
+        panel.set_xticks([])
+    for panel in list(panels.flat)[len(parts) :]:
+        panel.set_visible(False)
+    drawing.supxlabel(_first(xlabel, len(parts), len(every)), fontsize=10, color=MUTED)
+    told = [f"{part[by].iloc[0]}: {_list(part[name], part[value].to_list(), show)}." for part in parts]
+    return _say(panels.flat[0], f"{xlabel}. {' '.join(told)}")
+
+
+def _draw_fall(ax: Axes, frame: pd.DataFrame, name: str, value: str, show: Show, room: float = 0.018) -> None:
+    """The steps of a waterfall; ``room``: what a letter of a number takes of the width."""
+    numbers = frame[value].astype(float).to_numpy()
+    n = len(numbers)
+    taken = np.r_[0, numbers[1:-1], 0][:n]
+    left = np.r_[0, numbers[:1] - np.cumsum(taken)[1:-1], 0][:n]
+    ends = [f"{'−' if taken[row] > 0 else '+' if taken[row] < 0 else ''}{show(abs(number))}" for row, number in
+            enumerate(frame[value])]  # fmt: skip
+    is_step = np.arange(n) % max(n - 1, 1) > 0
+    colours = np.where(is_step, ACCENT, MAIN)
+    ax.barh(np.arange(n), numbers, left=left, color=colours, height=0.62)
+    level = numbers[:1] - np.cumsum(taken)
+    ax.vlines(level[:-1], np.arange(n - 1) + 0.31, np.arange(1, n) - 0.31, color=MUTED, linewidth=0.8)
+    for row, text in enumerate(ends):
+        ax.text(
+            max(left[row], left[row] + numbers[row], 0),
+            row,
+            f" {text} ",
+            va="center",
+            fontsize=9.5,
+            color=INK,
+            ha="left",
+        )
+    ax.set_yticks(np.arange(n), [label(one) for one in frame[name]], color=INK)
+    ax.set_ylim(max(n, 1) - 0.45, -0.55)
+    top = max([*(left + numbers), *left, 0], default=0) or 1
+    ax.set_xlim(min([*left, *(left + numbers), 0]), top * (1.02 + room * _widest(ends)))
+    ax.axvline(0, color=MUTED, linewidth=0.8)
+    _number(ax.xaxis, show)
+    ax.grid(axis="x")
+    ax.spines[["left", "bottom"]].set_visible(False)
 
 
 def _write_numbers(ax: Axes, places: np.ndarray, numbers: pd.Series, show: Show, is_marked: Sequence[bool]) -> None:

@@ -182,10 +182,10 @@ def margin_rate(tables: Tables, as_of: date, months: int) -> float | None:
         nw.col("ordered_day") >= since, nw.col("ordered_day") < day_number(as_of)
     )
     lines = lines.join(costs, on="product_id", how="left")
-    net = nw.col("line_amount").cast(nw.Float64)
-    cost = (nw.col("quantity").cast(nw.Float64) * nw.col("unit_cost").cast(nw.Float64)).sum()
+    net = nw.col("line_amount")
+    cost = (nw.col("quantity") * nw.col("unit_cost")).sum()
     costed = nw.when(~nw.col("unit_cost").is_null()).then(net).sum()
-    sums = engine.collect(lines.select(net=net.sum(), costed=costed, cost=cost), 1).iloc[0].fillna(0.0)
+    sums = engine.collect(lines.select(net=net.sum(), costed=costed, cost=cost), 1).iloc[0].fillna(0).astype(float)
     is_known = sums["costed"] > 0 and sums["costed"] >= COSTED_SHARE * sums["net"]
     return float(1 - sums["cost"] / sums["costed"]) if is_known else None
 

@@ -177,6 +177,39 @@ def extract_texts(table: Table, patterns: Mapping[str, str]) -> Table:
     return _add(table, {name: extract(name, pattern) for name, pattern in patterns.items()})
 
 
+def add_matches_beyond_ascii(table: Table, columns: Mapping[str, str], pattern: str) -> Table:
+    """Per new name whether the text of a column matches a regular expression that needs a character beyond ASCII; texts
+    without one are told by their length alone, which is a hundred times faster."""
+
+    def matches(name: str) -> duckdb.Expression:
+        text = ColumnExpression(name)
+        is_ascii = FunctionExpression("strlen", text) == FunctionExpression("length", text)
+        found = FunctionExpression("regexp_matches", text, ConstantExpression(pattern))
+        return CaseExpression(text.isnull() | is_ascii, ConstantExpression(False)).otherwise(found)
+
+    return _add(table, {new: matches(name) for new, name in columns.items()})
+
+
+def read_serials(table: Table, columns: Sequence[str], epoch: date) -> Table:
+    """Text columns → text of the same name, numbers as days since ``epoch`` written by ISO 8601, to the second."""
+
+    def moment(name: str) -> duckdb.Expression:
+        seconds = FunctionExpression("round", _as_double(name) * ConstantExpression(86400))
+        start = FunctionExpression("epoch", ConstantExpression(epoch).cast(duckdb.sqltype("TIMESTAMP")))
+        return FunctionExpression("make_timestamp", ((start + seconds) * ConstantExpression(1e6)).cast("BIGINT"))
+
+    def text(name: str) -> duckdb.Expression:
+        is_day = (_as_double(name) >= ConstantExpression(1)) & (_as_double(name) < ConstantExpression(2_958_466))
+        written = FunctionExpression("strftime", moment(name), ConstantExpression("%Y-%m-%d %H:%M:%S"))
+        return CaseExpression(is_day, written).otherwise(ColumnExpression(name))
+
+    return _add(table, {name: text(name) for name in columns})
+
+
+def _as_double(name: str) -> duckdb.Expression:
+    return ColumnExpression(name).try_cast(duckdb.sqltype("DOUBLE"))
+
+
 def add_day_number(table: Table, name: str, moment: str) -> Table:
     """The day of a timestamp as whole days since 1970-01-01."""
     day = ColumnExpression(moment).cast(duckdb.sqltype("DATE"))

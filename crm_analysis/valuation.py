@@ -78,10 +78,11 @@ def count_amounts(purchases: Table) -> Table:
     mean = nw.col("repeat_amount") / nw.col("n_repeat_days")
     some = purchases.filter(nw.col("n_repeat_days") > 0, nw.col("repeat_amount") > 0)
     some = some.with_columns(number=(mean.log() * 1000).round(0).cast(nw.Int64))
-    sums = some.group_by("n_repeat_days", "number").agg(nw.len().alias("n_customers"), nw.col("repeat_amount").sum())
     by = ["n_repeat_days", "number"]
+    sums = some.group_by(by).agg(nw.len().alias("n_customers"), _exact(nw.col("repeat_amount"), 6).sum())
+    amount = nw.col("repeat_amount").cast(nw.Float64)
     return sums.with_columns(
-        mean_amount=nw.col("repeat_amount") / nw.col("n_repeat_days") / nw.col("n_customers")
+        repeat_amount=amount, mean_amount=amount / nw.col("n_repeat_days") / nw.col("n_customers")
     ).sort(by)
 
 
@@ -103,7 +104,7 @@ def value_customers(purchases: Table, base: Table, model: BuyingModel, value: Va
         on="customer_id", how="inner",
     )  # fmt: skip
     amount = _order_amount(value) * value.factor
-    # Exact from here on: sums of floating-point numbers depend on the order in which an engine adds them.
+    # Exact from here on.
     return customers.select(
         "customer_id", "first_ordered_day", "days_since_last_order", "n_orders", "net_amount", *TRIPLE,
         _exact(nw.col("alive_prob"), 6).alias("alive_prob"),
@@ -114,6 +115,7 @@ def value_customers(purchases: Table, base: Table, model: BuyingModel, value: Va
 
 
 def _exact(number: nw.Expr, digits: int) -> nw.Expr:
+    """To be summed: the sum of floating-point numbers depends on the order in which an engine adds them."""
     return number.round(digits).cast(nw.Decimal(18, digits))
 
 

@@ -12,9 +12,11 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -23,6 +25,7 @@ import duckdb
 
 from crm_analysis import engine
 from crm_analysis.cleaning.building import Building
+from crm_analysis.cleaning.rules import source_columns
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
 from crm_analysis.params import first_of_month
@@ -72,10 +75,11 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
     known = read_meta(folder) if (folder / META).exists() else None
-    inputs = find_inputs(contract, path, root, known)
-    fingerprint = _fingerprint(path, inputs)
-    if known is None or known.fingerprint != fingerprint:
-        build(contract, path, inputs, fingerprint, folder, memory_limit, tell)
+    with _fetched(contract, path, root, folder) as fetched:
+        inputs = find_inputs(contract, path, root, known, fetched)
+        fingerprint = _fingerprint(path, inputs)
+        if known is None or known.fingerprint != fingerprint:
+            build(contract, path, inputs, fingerprint, folder, memory_limit, tell)
     return check(folder)
 
 
@@ -117,8 +121,30 @@ def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str
 # --- inputs ----------------------------------------------------------------------------------------------------------
 
 
-def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) -> list[Input]:
-    """The source's files with their hashes; a file of known size and time is not read again for its hash."""
+@contextmanager
+def _fetched(contract: Contract, path: Path, root: Path, folder: Path) -> Iterator[dict[str, tuple]]:
+    """The tables that stand in databases, as files (table → label, path) for as long as they are needed."""
+    names = [name for name, table in contract.tables.items() if table.database is not None]
+    if not names:
+        yield {}
+        return
+    from crm_analysis.sources import databases
+
+    aside = folder.parent / f".{folder.name}.fetched"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        wanted = {name: source_columns(name, contract) for name in names}
+        yield databases.fetch(contract, wanted, aside, root, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def find_inputs(
+    contract: Contract, path: Path, root: Path, known: Meta | None, fetched: dict[str, tuple]
+) -> list[Input]:
+    """The source's files with their hashes; a file of known size and time is not read again for its hash. ``fetched``: the files
+    of tables that stand in databases."""
     _write_sample(contract, root)
     hashes = {
         (one["table"], one["label"], one["size"], one["mtime_ns"]): one["sha256"]
@@ -128,8 +154,8 @@ def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) 
     for name, table in contract.tables.items():
         if table.from_ is not None:
             continue
-        paths = find_files(table, root, path)
-        labels = [one.name for one in paths]
+        paths = [fetched[name][1]] if name in fetched else find_files(table, root, path)
+        labels = [fetched[name][0]] if name in fetched else [one.name for one in paths]
         if len(set(labels)) < len(labels):
             common = Path(os.path.commonpath(paths))
             labels = [str(one.relative_to(common)) for one in paths]
@@ -137,12 +163,32 @@ def find_inputs(contract: Contract, path: Path, root: Path, known: Meta | None) 
             try:
                 stat = file.stat()
                 key = (name, label, stat.st_size, stat.st_mtime_ns)
-                inputs.append(Input(*key[:2], file, *key[2:], hashes.get(key) or sha256(file)))
+                if stat.st_size > table.format.max_bytes:
+                    fix = f"the file is larger than the contract's max_bytes, {table.format.max_bytes}: split it, or raise that"
+                    raise InputError("E-SIZE-1", fix, file=label)
+                hashed = hashes.get(key) or sha256(file)
+                inputs.append(Input(*key[:2], file, *key[2:], hashed, _read_notes(file, label, hashed)))
             except OSError as error:
                 raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
         if not table.drops_duplicates:
             _refuse_twins([one for one in inputs if one.table == name])
     return inputs
+
+
+def _read_notes(file: Path, label: str, hashed: str) -> int | None:
+    """What the notes beside a file say of it: ``<name>.sha256`` its hash, which is compared, and ``<name>.rows`` its number of
+    rows. Raises InputError E-FILE-3."""
+    note = file.with_name(f"{file.name}.sha256")
+    if note.is_file() and hashed not in note.read_text(encoding="utf-8", errors="replace").lower():
+        fix = f"the file is not the one whose hash stands in {note.name}: copy or export it again"
+        raise InputError("E-FILE-3", fix, file=label)
+    note = file.with_name(f"{file.name}.rows")
+    if not note.is_file():
+        return None
+    text = note.read_text(encoding="utf-8", errors="replace").strip()
+    if not re.fullmatch(r"\d{1,18}", text, re.ASCII):
+        raise InputError("E-FILE-3", f"{note.name} must hold the number of rows and nothing else", file=label)
+    return int(text)
 
 
 def _refuse_twins(inputs: list[Input]) -> None:
@@ -173,7 +219,7 @@ def _write_sample(contract: Contract, root: Path) -> None:
 
 def _fingerprint(path: Path, inputs: list[Input]) -> str:
     content = [hashlib.sha256(path.read_bytes()).hexdigest(), code_hash(_ROOMS), duckdb.__version__]
-    content += [f"{one.table}/{one.label}:{one.sha256}" for one in inputs]
+    content += [f"{one.table}/{one.label}:{one.sha256}:{one.n_rows}" for one in inputs]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 
@@ -239,7 +285,7 @@ def _write_meta(building: Building, folder: Path, inputs: list[Input], fingerpri
         fingerprint=fingerprint,
         inputs=[_as_dict(one) for one in inputs],
         tables=building.tables,
-        ignored_columns=building.ignored_columns,
+        ignored_columns={label: names for label, names in building.ignored_columns.items() if names},
         first_date=first.isoformat() if first else None,
         last_date=last.isoformat() if last else None,
         last_complete_month=last_complete_month(first, contract.covers_until or last),

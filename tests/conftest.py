@@ -170,7 +170,7 @@ def real_data() -> Path:
 @pytest.fixture(scope="session")
 def built_source(tmp_path_factory, worker_id) -> Callable[[str], Path]:
     """``built_source("cdnow")``: the customer database of that source, built once for all processes that test. The sources are the
-    package's own, and one more that keeps the duplicates of Online Retail."""
+    package's own, one more that keeps the duplicates of Online Retail, and the sample company with fewer customers."""
     base = tmp_path_factory.getbasetemp()
     root = (base if worker_id == "master" else base.parent) / "built"
 
@@ -181,6 +181,10 @@ def built_source(tmp_path_factory, worker_id) -> Callable[[str], Path]:
         kept = text.replace("    returns:", "    duplicates: keep\n    returns:")
         assert kept != text
         (sources / "online_retail_duplicates.yml").write_text(kept, encoding="utf-8")
+        text = (sources / "sample.yml").read_text(encoding="utf-8")
+        small = text.replace("n_customers: 6000", "n_customers: 1200").replace("build/sample", "build/sample_small")
+        assert small.count("1200") == 1
+        (sources / "sample_small.yml").write_text(small, encoding="utf-8")
 
     def build(name: str) -> Path:
         with root.with_suffix(".lock").open("w") as lock:

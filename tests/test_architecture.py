@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "crm_analysis"
 ROOMS = (
     "errors", "fonts", "language", "schema", "params", "engine", "sources", "cleaning", "warehouse", "customers",
-    "contracts", "cohorts",
+    "contracts", "cohorts", "checks",
     "models", "leaving", "tastes", "valuation", "trials", "pulse", "charts", "methods", "report", "__main__",
 )  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))

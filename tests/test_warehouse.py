@@ -57,7 +57,7 @@ def told(source) -> list[str]:
 
 
 def test_a_database_holds_its_tables_and_nothing_else(shop):
-    names = {"order_lines", "orders", "ledger", "rejects", "completeness", "warnings"}
+    names = {"order_lines", "orders", "ledger", "rejects", "completeness", "outliers", "warnings"}
     assert {path.name for path in shop.folder.iterdir()} == {f"{name}.parquet" for name in names} | {"meta.json"}
     assert set(shop.meta.tables) == names
     assert [path.name for path in shop.folder.parent.iterdir()] == ["shop"]
@@ -75,7 +75,7 @@ def test_the_meta_says_what_it_was_built_from(shop):
     )  # fmt: skip
     assert (shop.meta.first_date, shop.meta.last_date) == ("2024-01-31", "2024-02-01")
     assert {name: one["n_rows"] for name, one in shop.meta.tables.items()} == {
-        "order_lines": 2, "orders": 2, "ledger": 2, "rejects": 0, "completeness": 5, "warnings": 0,
+        "order_lines": 2, "orders": 2, "ledger": 2, "rejects": 0, "completeness": 10, "outliers": 0, "warnings": 0,
     }  # fmt: skip
 
 

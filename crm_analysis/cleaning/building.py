@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal
+from itertools import chain
 from pathlib import Path
 
 import duckdb
@@ -16,16 +16,19 @@ import pyarrow.parquet
 
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import rules
+from crm_analysis.cleaning import profile, rules
 from crm_analysis.cleaning.amounts import PRECISION
 from crm_analysis.cleaning.conflicts import refuse_conflicts
+from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import date_formats, reads_swapped, seek, swap_day_and_month
+from crm_analysis.cleaning.garbled import find_garbled
+from crm_analysis.cleaning.headers import match_columns, notice_ignored
 from crm_analysis.cleaning.noticing import notice_tables
+from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
-from crm_analysis.cleaning.texts import Cells
+from crm_analysis.cleaning.texts import Cells, show_controls
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
-from crm_analysis.params import nearest
 from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
@@ -45,10 +48,16 @@ class Building:
         self.ledger: list[pd.DataFrame] = []
         self.rejects: list[pd.DataFrame] = []
         self.completeness: list[pd.DataFrame] = []
+        self.outliers: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
         self.labels: dict[str, list[str]] = {}
         self.ignored_columns: dict[str, list[str]] = {}
-        self.dates: tuple[date | None, date | None] = (None, None)
+        # Of each file the table that read it last, and how.
+        self.readers: dict[str, tuple[str, Records]] = {}
+        # The days of the first and the last event: of orders, else of contracts, else of all that is dated.
+        self.dates: tuple[date | None, date | None] = (
+            (None, None) if contract.is_dated else (contract.covers_until,) * 2
+        )
 
     def read_table(self, name: str, inputs: list[Input]) -> None:
         """Stage the rows of all files, settle their fates, write what is used and note what is not."""
@@ -59,30 +68,37 @@ class Building:
             staged, records = self._stage(name, number, one)
             all_records.append(records)
         self.tell(f"cleaning {name}")
-        rows = refuse_conflicts(staged, name, table)
+        staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
+        unseen = {column for one in all_records for code, column, *_ in one.noticed if code == "E-CTRL-3"}
+        rows = refuse_conflicts(show_controls(staged, unseen), name, table)
         rows = rules.find_duplicates(rows, name, table)
-        rows = rules.settle(rows)
+        rows = spread_order_amounts(rules.settle(rows), table)
         labels = self.labels[name] = [one.label for one in inputs]
-        ledger = self._note_ledger(name, rows, labels, all_records)
+        ledger = self._note_ledger(name, rows, inputs, all_records)
         self._refuse_rejects(name, rows, ledger, inputs, all_records)
         self._note_rejects(name, rows, inputs, all_records)
-        for label, records in zip(labels, all_records, strict=True):
-            self.warn(name, label, records.noticed)
+        notices = collect_notices(rows, len(labels), rules.FILE_STEP, rules.POSITION)
+        for label, records, *found in zip(labels, all_records, notices, garbled, strict=True):
+            self.warn(name, label, [*records.noticed, *chain(*found)])
+        self._warn_of_twins(inputs, all_records)
         used = rows.filter(nw.col("_fate") == "used")
-        self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
+        of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
+        self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
         self._warn_of_table(name, ledgers.notice_derived(self.completeness[-1]))
         if (
             not table.drops_duplicates
             and table.duplicates is None
             and not set(CANONICAL[name].key) & set(table.columns)
         ):
-            self._warn_of_table(name, rules.notice_repetitions(used))
+            self._warn_of_table(name, rules.notice_repetitions(of_file))
+        self.outliers.append(profile.list_outliers(used, name, labels))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
             self._write_contracts(used)
         else:
             self._write(name, used.select(*table.columns, *table.attributes))
+            self._note_dates(name, used)
         for other_name, other in self.contract.tables.items():
             if other.from_ == name:
                 derived = derive(used, other_name, [*other.columns, *other.attributes])
@@ -91,49 +107,32 @@ class Building:
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
         records = open_records(one.path, table.format, self.contract.time_zone)
-        columns = self._match_columns(name, one, records)
+        wanted = rules.source_columns(name, self.contract)
+        columns = match_columns(wanted, records, one.label, self.path)
         uses = rules.column_uses(name, self.contract)
         places = {f"_f{place}": uses[column] for place, column in enumerate(columns) if column in uses}
         cells = Cells(records.reader(), places, self.contract.ids, records.noticed)
         text = nw.from_native(self.connection.from_arrow(cells.cleaned()))
         rates = self._open("rates") if "rates" in self.tables else None
         try:
-            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, rates)
+            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, records.epoch, rates)
             staged = engine.insert(self.connection, rows, f"{name}_staged")
         except duckdb.Error as error:
             raise records.failure or error from error
         stat = one.path.stat()
         if (stat.st_size, stat.st_mtime_ns) != (one.size, one.mtime_ns):
             raise InputError("E-FILE-6", "the file changed while it was read: run again", file=one.label)
+        # Another table may use what this one does not.
+        ignored = [column for column in columns if column not in wanted]
+        known = self.ignored_columns.get(one.label, ignored)
+        self.ignored_columns[one.label] = [column for column in ignored if column in known]
+        self.readers[one.label] = (name, records)
+        ids = rules.id_columns(name, self.contract)
+        records.noticed += [records.mixed[id_] for id_ in ids if id_ in records.mixed]
         return staged, records
 
-    def _match_columns(self, name: str, one: Input, records: Records) -> list[str]:
-        """The file's columns, by the contract's names where they differ from them by blanks, case and width only."""
-        wanted = rules.source_columns(name, self.contract)
-        renamed, missing = {}, []
-        for column in wanted:
-            if column in records.columns:
-                continue
-            alike = [found for found in records.columns if _plain(found) == _plain(column) and found not in wanted]
-            if len(alike) == 1:
-                renamed[alike[0]] = column
-            else:
-                missing.append(column)
-        if missing:
-            raise InputError(
-                "E-HDR-2",
-                f"no such column{nearest(missing[0], records.columns)}; correct {self.path.name}, or its delimiter, header"
-                " and skip_rows",
-                file=one.label,
-                column=", ".join(missing),
-                rows=self.contract.tables[name].format.skip_rows + 1,
-            )
-        ignored = [found for found in records.columns if found not in wanted and found not in renamed]
-        if ignored:
-            self.ignored_columns[one.label] = ignored
-        return [renamed.get(column, column) for column in records.columns]
-
-    def _note_ledger(self, name: str, rows: Table, labels: list[str], all_records: list[Records]) -> pd.DataFrame:
+    def _note_ledger(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> pd.DataFrame:
+        labels = [one.label for one in inputs]
         parts = [ledgers.summarise_fates(rows, name, labels)]
         parts += [
             ledgers.broken_fates(name, label, records)
@@ -141,25 +140,31 @@ class Building:
             if records.broken
         ]
         ledger = pd.concat(parts, ignore_index=True)
-        for label in labels:
-            if not (ledger["fate"].ne("blank") & ledger["file"].eq(label)).any():
-                raise InputError("E-FILE-2", "the file has a header and no rows: export it again", file=label)
+        for one in inputs:
+            n_rows = int(ledger.loc[ledger["fate"].ne("blank") & ledger["file"].eq(one.label), "n_rows"].sum())
+            if not n_rows and not self.contract.tables[name].allow_empty:
+                fix = "the file has a header and no rows: export it again, or write allow_empty: true"
+                raise InputError("E-FILE-2", fix, file=one.label)
+            if one.n_rows not in (None, n_rows):
+                fix = f"the file has {n_rows} rows, and the note beside it says {one.n_rows}: export it again"
+                raise InputError("E-FILE-3", fix, file=one.label)
         ledgers.prove(ledger, {label: one.n_records for label, one in zip(labels, all_records, strict=True)})
         self.ledger.append(ledger)
         return ledger
 
     def _note_rejects(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> None:
         """Every rejected row with its file, line, reason and text."""
-        rejected = rows.filter(nw.col("_fate") == "rejected").select(rules.POSITION, "_why")
-        found = engine.collect(rejected, MAX_REJECTS)
+        found = engine.collect(profile.read_rejected(rows), MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
             lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
-            part = [(line, why, raw.get(line, "")) for line, why in zip(lines, here["_why"], strict=True)]
-            part += [tuple(broken) for broken in records.broken if broken.reason != "blank"]
-            frame = pd.DataFrame(sorted(part), columns=["line", "reason", "raw_text"])
+            found_here = zip(lines, here["_why"], here["_value"], strict=True)
+            part = [(line, why, value, raw.get(line, "")) for line, why, value in found_here]
+            part += [(one.line, one.reason, None, one.text) for one in records.broken if one.reason != "blank"]
+            part.sort(key=lambda one: one[:2])
+            frame = pd.DataFrame(part, columns=["line", "reason", "value", "raw_text"])
             self.rejects.append(frame.assign(table=name, file=one.label))
 
     def _refuse_rejects(
@@ -216,6 +221,14 @@ class Building:
             lines = row_list(one.lines, one.n_rows) if one.lines else None
             self.warnings.append((name, label, one.column, one.code, one.n_rows, lines))
 
+    def _warn_of_twins(self, inputs: list[Input], all_records: list[Records]) -> None:
+        """The same content once more: its rows are duplicates."""
+        seen: set[str] = set()
+        for one, records in zip(inputs, all_records, strict=True):
+            if one.sha256 in seen:
+                self.warn(one.table, one.label, [Noticed("E-DUP-1", None, records.n_records)])
+            seen.add(one.sha256)
+
     def _write_orders(self, name: str, used: Table) -> None:
         """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
         table = self.contract.tables[name]
@@ -260,14 +273,23 @@ class Building:
         rows = used.select(*table.columns, *table.attributes)
         if "started_date" not in table.columns:
             self._write("contracts", rows.with_columns(observed_date=nw.lit(covers_until)))
-            span = (covers_until, covers_until)
         else:
             self._write("contracts", rows)
-            days = nw.col("started_date"), nw.max_horizontal("started_date", "ended_date")
-            one = engine.collect(rows.select(first=days[0].min(), last=days[1].max()), 1).iloc[0]
-            span = (one["first"], one["last"])
-        if not set(rules.ORDER_TABLES) & set(self.contract.tables):
-            self.dates = span
+            self._note_dates("contracts", rows)
+
+    def _note_dates(self, name: str, used: Table) -> None:
+        """The days of the first and the last event among the rows, if they count: contracts' where the source has no orders,
+        others' where it has no dated contracts either."""
+        leading = [one for one in (*rules.ORDER_TABLES, "contracts") if self.contract.dates(one)]
+        shape, columns = CANONICAL[name], self.contract.tables[name].columns
+        first = [nw.col(one).cast(nw.Date) for one in self.contract.dates(name)]
+        days = [nw.col(one).cast(nw.Date) for one in shape.happened if one in columns]
+        if not first or (leading and name not in leading[:1]):
+            return
+        span = used.select(first=nw.coalesce(*first).min(), last=nw.max_horizontal(*days).max())
+        one = engine.collect(span, 1).iloc[0]
+        known = [day for day in (*self.dates, one["first"], one["last"]) if day is not None]
+        self.dates = (min(known), max(known)) if known else (None, None)
 
     def _open(self, name: str) -> Table:
         return engine.read_parquet(self.connection, self.folder / f"{name}.parquet")
@@ -282,13 +304,18 @@ class Building:
 
     def write_notes(self) -> None:
         """The ledger, the rejects, the completeness and the warnings, as tables of the database."""
+        for label, ignored in self.ignored_columns.items():
+            name, records = self.readers[label]
+            self.warn(name, label, notice_ignored(ignored, records))
         ledger = pd.concat(self.ledger, ignore_index=True)
-        scale = max(-Decimal(one).as_tuple().exponent for one in ledger["line_amount"])
         rejects = pd.concat(self.rejects, ignore_index=True)[list(REJECTS.columns)]
+        outliers = pd.concat(self.outliers, ignore_index=True)
+        counts = ("n_rows", "n_filled", "n_repaired")
         for name, frame, types in (
-            ("ledger", ledger, {"line_amount": pa.decimal128(38, max(scale, 0)), "n_rows": pa.int64()}),
+            ("ledger", ledger, {"line_amount": _decimals(ledger["line_amount"]), "n_rows": pa.int64()}),
             ("rejects", rejects, {"line": pa.int64()}),
-            ("completeness", pd.concat(self.completeness, ignore_index=True), {}),
+            ("completeness", pd.concat(self.completeness, ignore_index=True), dict.fromkeys(counts, pa.int64())),
+            ("outliers", outliers, {"line": pa.int64(), "amount": _decimals(outliers["amount"])}),
             ("warnings", pd.DataFrame(self.warnings, columns=list(WARNINGS.columns)), {"n_rows": pa.int64()}),
         ):
             texts = {one: pa.string() for one in frame.columns if frame[one].dtype.kind not in "iufb"}
@@ -300,8 +327,9 @@ class Building:
             self._note_file(name)
 
 
-def _plain(name: str) -> str:
-    return unicodedata.normalize("NFKC", name).strip().casefold()
+def _decimals(amounts: pd.Series) -> pa.DataType:
+    """The exact type of these amounts."""
+    return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
 
 
 def derive(used: Table, name: str, columns: list[str]) -> Table:

@@ -16,10 +16,12 @@ from crm_analysis.cleaning.currencies import MAX_RATE, RATE_DECIMALS, sign_patte
 from crm_analysis.cleaning.texts import EDGE_BLANKS, REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
-from crm_analysis.sources.contract import ColumnSource, Contract, Format, Ids
-from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
+from crm_analysis.sources.contract import REST, ColumnSource, Contract, Format, Ids
+from crm_analysis.sources.records import CELL_ERRORS, DATE_TEXT, MOMENT_TEXT
 
 NO_ID = ("", "NULL", "null", "NaN", "nan")
+# How Salesforce and Zoho write that nothing was chosen from a list.
+NO_TEXT = ("", "--None--", "-None-")
 
 
 @dataclass(frozen=True)
@@ -32,11 +34,16 @@ class Target:
     is_required: bool
 
 
-def read_columns(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
+def read_columns(
+    table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool, epoch: date
+) -> Table:
     """The table with each target typed under its name, ``repaired:<name>`` flags for ids and texts, and ``_reason``: the first
-    target that cannot be read, as ``E-NUM-1 quantity``, or null. Its texts are clean (cleaning.texts). ``is_text``: the file
-    has no date cells of its own."""
+    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. Its texts are clean
+    (cleaning.texts). ``is_text``: the file has no date cells of its own; ``epoch``: day 0 of dates that are numbers."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
+    if written.serial_dates:
+        dated = [target.name for target in targets if target.column.type in ("moment", "date")]
+        table = engine.read_serials(table, dated, epoch)
     by_type: dict[str, list[Target]] = {}
     for target in targets:
         by_type.setdefault(target.column.type, []).append(target)
@@ -49,12 +56,36 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
     table = _read_numbers(table, by_type.get("rate", []), RATE_DECIMALS, MAX_RATE, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    return table.with_columns(_reason=nw.coalesce(REFUSED, *reasons)).drop(
-        [f"reason:{target.name}" for target in targets]
-    )
+    unread = [
+        nw.when(~nw.col(f"reason:{target.name}").is_null() | nw.col(REFUSED).str.ends_with(f" {target.name}")).then(
+            _joined(target)
+        )
+        for target in targets
+    ]
+    table = table.with_columns(_reason=nw.coalesce(REFUSED, *reasons), _value=nw.coalesce(*unread))
+    return table.with_columns(_reason=_or_cell_error(targets)).drop([f"reason:{target.name}" for target in targets])
+
+
+def _or_cell_error(targets: list[Target]) -> nw.Expr:
+    """The reason; or, where a cell holds what a spreadsheet shows that could not compute it, that."""
+    found = [
+        nw.when(nw.col(cell).is_in([text for text, one in CELL_ERRORS.items() if one == code])).then(
+            nw.lit(f"{code} {target.name}")
+        )
+        for target in targets
+        for cell in target.source.names
+        for code in dict.fromkeys(CELL_ERRORS.values())
+    ]
+    # Ids and texts are read whatever they are; a number or a date that is none has a reason already.
+    texts = [target for target in targets if target.column.type in ("id", "text", "label")]
+    is_error = any_of([nw.col(cell).str.starts_with("#") for target in texts for cell in target.source.names])
+    reason = nw.col("_reason")
+    return nw.when(is_error | ~reason.is_null()).then(nw.coalesce(*found, reason))
 
 
 def _joined(target: Target) -> nw.Expr:
+    if target.source.value is not None:
+        return nw.lit(target.source.value)
     parts = [nw.col(name) for name in target.source.names]
     return parts[0] if len(parts) == 1 else nw.concat_str(parts, separator=" ")
 
@@ -82,7 +113,9 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
         if target.source.strip_suffix or target.source.strip_prefix:
             text = strip_blanks(text)
-        no_value = NO_ID if target.column.type == "id" else ("",)
+        meant = [nw.when(text == written).then(nw.lit(one)) for written, one in target.source.same_as.items()]
+        text = nw.coalesce(*meant, text) if meant else text
+        no_value = NO_ID if target.column.type == "id" else NO_TEXT
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)
@@ -99,7 +132,7 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
         },
         **{
             f"reason:{target.name}": _reason(
-                "E-ID-1",
+                "E-ID-1" if target.column.type == "id" else "E-EMPTY-1",
                 target,
                 nw.col(f"clean:{target.name}").is_in(missing[target.name]) if target.is_required else nw.lit(False),
             )
@@ -113,18 +146,20 @@ def _read_flags(table: Table, targets: list[Target]) -> Table:
     if not targets:
         return table
     flag = Use("", is_folded=True)
-    yes = {target.name: spell(target.source.yes, flag, Ids()) for target in targets}
-    no = {target.name: spell(target.source.no, flag, Ids()) for target in targets}
-    is_yes = {name: nw.col(name).is_in(words) for name, words in yes.items()}
-    table = table.with_columns(
-        **{
-            f"reason:{target.name}": _reason(
-                "E-FLAG-1", target, ~nw.col(target.name).is_in([*yes[target.name], *no[target.name]])
-            )
-            for target in targets
-        }
-    )
-    return table.with_columns(**is_yes)
+
+    def says(target: Target, texts: tuple[str, ...], others: tuple[str, ...]) -> nw.Expr:
+        text = nw.col(target.name)
+        if texts == REST:
+            return ~text.is_in(["", *spell(others, flag, Ids())])
+        return text.is_in(spell(texts, flag, Ids()))
+
+    yes = {target.name: says(target, target.source.yes, target.source.no) for target in targets}
+    no = {target.name: says(target, target.source.no, target.source.yes) for target in targets}
+    reasons = {
+        f"reason:{target.name}": _reason("E-FLAG-1", target, ~(yes[target.name] | no[target.name]))
+        for target in targets
+    }
+    return table.with_columns(**reasons).with_columns(**yes)
 
 
 # A word of a script without blanks between words may stand anywhere; any other begins and ends at a border, be it one of these.
@@ -268,9 +303,10 @@ _DAY_OF_WORDS = date(1900, 1, 1)
 
 def date_formats(kind: str, written: Format, is_text: bool) -> list[str]:
     """The strptime formats of a column of days or moments, in the order in which they are tried."""
-    wanted = (written.date, written.datetime) if kind == "date" else (written.datetime, written.date)
-    first = next((one for one in wanted if one), None)
-    return [*([first] if first else []), *(() if is_text else (MOMENT_TEXT, DATE_TEXT))]
+    # A day may also stand in a column of moments.
+    wanted = (written.date, written.datetime) if kind == "date" else (written.datetime or written.date,)
+    typed = (MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ()
+    return [*filter(None, wanted), *typed]
 
 
 def swap_day_and_month(written: str) -> str:
@@ -295,3 +331,7 @@ def _reads(written: str, text: str) -> bool:
 
 def any_of(conditions: list[nw.Expr]) -> nw.Expr:
     return reduce(lambda left, right: left | right, conditions, nw.lit(False))
+
+
+def all_of(conditions: list[nw.Expr]) -> nw.Expr:
+    return reduce(lambda left, right: left & right, conditions, nw.lit(True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 import narwhals as nw
@@ -10,11 +9,12 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.cleaning.amounts import AMOUNTS
-from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
+from crm_analysis.cleaning.profile import month_of
+from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
-from crm_analysis.schema import COMPLETENESS, LEDGER
+from crm_analysis.schema import CANONICAL, LEDGER
 from crm_analysis.sources.contract import TableContract
 from crm_analysis.sources.records import Noticed, Records
 
@@ -28,25 +28,26 @@ WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 
 def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     """The ledger (schema.LEDGER) of the settled rows of one table."""
-    is_orders = name in ORDER_TABLES
+    shape, columns = CANONICAL[name], rows.collect_schema().names()
     nothing = nw.lit(None).cast(nw.String)
     groups = rows.select(
         file_number=nw.col(POSITION) // FILE_STEP,
         fate="_fate",
         reason="_why",
-        kind=nw.col("kind") if is_orders else nothing,
-        has_customer=~nw.col("customer_id").is_null()
-        if "customer_id" in rows.collect_schema().names()
-        else nw.lit(False),
-        ordered_month=nw.col("ordered_at").dt.to_string("%Y-%m") if is_orders else nothing,
-        line_amount=nw.col("line_amount") if is_orders else nw.lit(0),
+        kind=nw.col("kind") if name in ORDER_TABLES else nothing,
+        has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
+        ordered_month=month_of(rows, name),
+        line_amount=nw.col(shape.amount) if shape.amount in columns else nw.lit(0),
+        row=ROW_HASH,
     )
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
-    summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("line_amount").sum())
+    # What an order's line says of a refund is money of its own, but no row of the file: it has no hash.
+    summed = groups.group_by(by).agg(nw.col("row").count().alias("n_rows"), nw.col("line_amount").sum())
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
-    frame["line_amount"] = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    amounts = [Decimal(0) if one is None else one for one in frame["line_amount"]]
+    frame["line_amount"] = pd.Series(amounts, frame.index, dtype=object)
     return LEDGER.frame(frame)
 
 
@@ -74,10 +75,15 @@ def fates_at(ledger: pd.DataFrame, month: str) -> pd.DataFrame:
     return ledger.assign(fate=ledger["fate"].mask(later, "out of window"))
 
 
+def _lost(ledger: pd.DataFrame) -> pd.Series:
+    """What was rejected and should have been used: not the rows that sum up others, whose money is in those."""
+    return ledger["fate"].eq("rejected") & ledger["reason"].ne("E-ROW-4")
+
+
 def shares_rejected(ledger: pd.DataFrame) -> tuple[float, float]:
     """The share of rows, and of money, that was rejected among what should have been used."""
-    rejected = ledger[ledger["fate"] == "rejected"]
-    in_question = ledger[ledger["fate"].isin(["used", "rejected"])]
+    rejected = ledger[_lost(ledger)]
+    in_question = ledger[_lost(ledger) | ledger["fate"].eq("used")]
     n, money = in_question["n_rows"].sum(), in_question["line_amount"].abs().sum()
     return (
         float(rejected["n_rows"].sum() / n) if n else 0.0,
@@ -93,7 +99,7 @@ def too_many_rejects(ledger: pd.DataFrame) -> bool:
 
 def commonest_reason(ledger: pd.DataFrame) -> str:
     """Why most of the rejected rows were rejected."""
-    rejected = ledger[ledger["fate"] == "rejected"]
+    rejected = ledger[_lost(ledger)]
     return rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
 
 
@@ -111,7 +117,8 @@ def stopping_reason(ledger: pd.DataFrame, table: TableContract) -> str | None:
 def frequent_reason(ledger: pd.DataFrame, code: str, bound: float) -> str | None:
     """The commonest reason with this code, where more than this share of the rows is rejected for it."""
     n = ledger.loc[ledger["fate"].isin(["used", "rejected"]), "n_rows"].sum()
-    known = ledger[(ledger["fate"] == "rejected") & (ledger["reason"].fillna("").str.partition(" ")[0] == code)]
+    codes = ledger["reason"].map(lambda reason: str(reason).partition(" ")[0])
+    known = ledger[(ledger["fate"] == "rejected") & (codes == code)]
     return commonest_reason(known) if known["n_rows"].sum() > bound * n else None
 
 
@@ -145,6 +152,21 @@ def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]
 _EXPLAIN = {
     "E-ROW-1": mark("rows have more cells than the header, or a stray quotation mark joins lines"),
     "E-ROW-3": mark("rows have fewer cells than the header, or a stray quotation mark joins lines"),
+    "E-ROW-4": mark("the row sums up other rows"),
+    "E-ROW-5": mark("a stray quotation mark joins lines"),
+    "E-CTRL-1": mark("the row holds NUL bytes"),
+    "E-ENC-2": mark("texts were read in a wrong encoding before they were exported: export them as UTF-8"),
+    "E-FILE-3": mark("the last line is cut off: export the file again"),
+    "E-FILE-7": mark("the file ends with an end mark of old systems (Ctrl-Z), which is left out"),
+    "E-DUP-1": mark("the file has the same content as another one: its rows count once"),
+    "E-HDR-3": mark("columns have no name in the header, and are left out"),
+    "E-HDR-4": mark("above the header stands a line that names the delimiter"),
+    "E-HDR-5": mark("the contract does not name these columns: they are left out"),
+    "E-XLS-1": mark("the formula in the cell was never computed: open the workbook, save it, and export again"),
+    "E-XLS-2": mark("the cell shows an error of the spreadsheet, such as #N/A"),
+    "E-XLS-3": mark("cells are merged: only the first of them has the value"),
+    "E-XLS-5": mark("rows, or the whole sheet, are hidden in the workbook; they are read all the same"),
+    "E-ID-2": mark("some ids are numbers, others text: zeros in front may be lost; format the column as text"),
     "E-ID-1": mark("the id is empty"),
     "E-FLAG-1": mark("the text is neither one of the contract's yes nor one of its no"),
     "E-NUM-1": mark("the text is not a number in the contract's decimal and thousands marks"),
@@ -157,7 +179,6 @@ _EXPLAIN = {
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
     "E-DATE-4": mark("the moment is more than a day after covers_until: mend it, or move covers_until"),
-    "E-DATE-5": mark("the contract ends before it starts"),
     "E-ID-3": mark("ids that differ only by zeros before them: kept apart, though 007 and 7 may be one"),
     "E-ID-4": mark(
         "the id is a number that a spreadsheet has cut: format the column as text, or write ids: {exponents: keep}"
@@ -175,34 +196,24 @@ _EXPLAIN = {
     ),
     "E-FILL-1": mark("the value was empty and follows exactly from quantity, price and amount of its line"),
     "E-KEY-1": mark(
-        "rows of one key differ, or an order number has several customers: write conflicts: keep if so be it"
+        "rows of one number differ, or an order number has several customers: see conflicts in the contract"
     ),
     "E-DUP-2": mark("rows without an id of their own are equal: all are used"),
     "E-REF-1": mark("returns without an order before them, or larger than it: all are used"),
     "E-REF-2": mark("the customers of these orders are not in the table of customers"),
     "E-REF-3": mark("these customers have no order"),
+    "E-DATE-5": mark("a date is before the one that it must follow"),
+    "E-EMPTY-1": mark("a column that must be filled is empty"),
+    "E-ROW-7": mark("the row has neither a rating nor a text"),
+    "E-PAY-1": mark("the invoice was paid before it was written: taken as paid in advance"),
+    "E-PAY-2": mark("the amount of the invoice is negative: taken as a credit note"),
+    "E-DEAL-1": mark("the deal is both won and lost"),
+    "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
+    "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
+    "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
 }
 
 
 def explain(reason: str) -> str:
     """A reason such as ``E-NUM-1 quantity`` in words."""
     return _EXPLAIN.get(reason.partition(" ")[0], reason)
-
-
-def summarise_completeness(rows: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
-    """How many used rows have a value, column by column (schema.COMPLETENESS)."""
-    columns = list(columns)
-    names = rows.collect_schema().names()
-    used = rows.filter(nw.col("_fate") == "used")
-    counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
-    counts += [
-        nw.col(f"repaired:{column}").cast(nw.Int64).sum().alias(f"repaired:{column}")
-        for column in columns
-        if f"repaired:{column}" in names
-    ]
-    one = engine.collect(used.select(nw.len().alias("n"), *counts), 1).iloc[0]
-    found = [
-        (name, column, int(one["n"]), int(one[f"filled:{column}"]), int(one.get(f"repaired:{column}") or 0))
-        for column in columns
-    ]
-    return pd.DataFrame(found, columns=list(COMPLETENESS.columns))

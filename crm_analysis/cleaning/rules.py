@@ -6,18 +6,21 @@ The order of the rules is the order of their rank: blank, duplicate, excluded, r
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import date
 
 import narwhals as nw
 
 from crm_analysis import engine
 from crm_analysis.cleaning.amounts import AMOUNTS, PRECISION, fill_amounts
-from crm_analysis.cleaning.conversion import Target, any_of, read_columns, seek
+from crm_analysis.cleaning.consistency import NOTICE, check_consistency
+from crm_analysis.cleaning.conversion import Target, all_of, any_of, read_columns, seek
 from crm_analysis.cleaning.currencies import convert
-from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
+from crm_analysis.cleaning.texts import CHANGED, REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
 from crm_analysis.sources.records import LINE, Noticed
+from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
 
 # Rows are known by file and line: position = file number · FILE_STEP + line.
 FILE_STEP = 1 << 40
@@ -30,11 +33,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     """The columns to be read from a table's files: its own, and those that other tables take ``from`` it, which are
     named ``<table>.<column>``."""
     table, shape = contract.tables[name], CANONICAL[name]
-    amounts = ("line_amount",) if "line_amount" in table.columns else ("quantity", "unit_price", "order_amount")
-    if set(AMOUNTS) <= set(table.columns):
-        amounts = ()
-    may_lack = {"customer_id"} if name in ORDER_TABLES else set()
-    required = {*shape.key, *(set(shape.required) - may_lack), *amounts, "started_date", "tenure_months", "is_ended"}
+    required = {*shape.key, *shape.required} - set(shape.may_be_empty)
+    if name in ORDER_TABLES and not set(AMOUNTS) <= set(table.columns):
+        required |= {"line_amount"} if "line_amount" in table.columns else {"quantity", "unit_price", "order_amount"}
+    if name == "contracts":
+        required |= {"started_date", "tenure_months", "is_ended"}
     attribute = Column("text", "attribute", max_length=LONG)
     targets = [
         Target(column, shape.columns.get(column, attribute), source, column in required)
@@ -57,11 +60,16 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
 ORDER_TABLES = ("order_lines", "orders")
 
 
-def source_columns(name: str, contract: Contract) -> list[str]:
-    """The file's columns that the contract speaks of."""
-    named = [column for target in plan_targets(name, contract) for column in target.source.names]
-    named += [_rule_source(rule, contract.tables[name]) for rule in _rules(contract.tables[name])]
-    return list(dict.fromkeys(named))
+def source_columns(name: str, contract: Contract) -> dict[str, bool]:
+    """The file's columns that the contract speaks of → whether the file may lack them."""
+    table = contract.tables[name]
+    named = {column: True for target in plan_targets(name, contract) for column in target.source.names}
+    needed = [
+        one for target in plan_targets(name, contract) if not target.source.optional for one in target.source.names
+    ]
+    needed += [_rule_source(rule, table) for rule in _rules(table)]
+    needed += [table.fill_down.within, *table.fill_down.columns] if table.fill_down else []
+    return named | dict.fromkeys(needed, False)
 
 
 def column_uses(name: str, contract: Contract) -> dict[str, Use]:
@@ -85,6 +93,21 @@ def column_uses(name: str, contract: Contract) -> dict[str, Use]:
     return uses
 
 
+def id_columns(name: str, contract: Contract) -> list[str]:
+    """The file's columns that hold ids."""
+    targets = [one for one in plan_targets(name, contract) if one.column.type == "id"]
+    return list(dict.fromkeys(column for target in targets for column in target.source.names))
+
+
+def name_columns(name: str, contract: Contract) -> list[str]:
+    """The typed rows' columns that hold texts as they were written."""
+    return [
+        target.name
+        for target in plan_targets(name, contract)
+        if target.column.type == "text" and not target.source.is_sought
+    ]
+
+
 def read_rows(
     text: Table,
     file_number: int,
@@ -92,6 +115,7 @@ def read_rows(
     name: str,
     contract: Contract,
     is_text: bool,
+    epoch: date,
     rates: Table | None = None,
 ) -> Table:
     """A file's clean text (``_f0``, ``_f1``, … named ``columns`` in the file, ``_line``, and what cleaning.texts adds) → typed rows
@@ -102,6 +126,12 @@ def read_rows(
     uses = column_uses(name, contract)
     text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
     text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
+    for column in source_columns(name, contract):
+        if column not in place:
+            place[column] = f"_f{len(place)}"
+            text = text.with_columns(nw.lit("").alias(place[column]), nw.lit(False).alias(changed(place[column])))
+    if table.fill_down:
+        text = fill_down(text, place[table.fill_down.within], [place[one] for one in table.fill_down.columns])
     rules = {
         f"{_RULE}{number}": _applies(place[column], rule, uses[column], contract)
         for number, rule in enumerate(_rules(table))
@@ -112,8 +142,9 @@ def read_rows(
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
         for target in plan_targets(name, contract)
     ]
-    flags = [changed(place[one]) for one, use in uses.items() if use.is_id or use.is_text]
-    rows = read_columns(text, targets, contract, table.format, is_text).drop([*place.values(), LINE, *flags, REFUSED])
+    flags = [one for one in text.collect_schema() if one.startswith(CHANGED)]
+    rows = read_columns(text, targets, contract, table.format, is_text, epoch)
+    rows = refuse_totals(rows, list(place.values()), name, table).drop([*place.values(), LINE, *flags, REFUSED])
     rows = seek(exclude(rows, table), sought(table))
     if name in ORDER_TABLES:
         rows = fill_amounts(rows, table, contract)
@@ -122,13 +153,20 @@ def read_rows(
             rows = convert(rows, name, table, contract, rates)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
-    if "ended_date" in table.columns:
-        rows = _refuse(rows, nw.col("ended_date") < nw.col("started_date"), "E-DATE-5 ended_date")
-    if "tenure_months" in table.columns:
-        rows = _refuse(rows, nw.col("tenure_months") < 0, "E-NUM-6 tenure_months")
     if name == "rates":
-        rows = _refuse(rows, nw.col("rate") <= 0, "E-NUM-7 rate")
-    return rows.drop(list(rules))
+        rows = rows.with_columns(
+            _reason=nw.coalesce("_reason", nw.when(nw.col("rate") <= 0).then(nw.lit("E-NUM-7 rate")))
+        )
+    return check_consistency(rows, name).drop(list(rules))
+
+
+def fill_down(text: Table, within: str, columns: list[str]) -> Table:
+    """Empty cells as those of the row before, among the rows of one text in ``within``."""
+    filled = {one: nw.when(nw.col(one) != "").then(nw.col(one)) for one in columns}
+    text = text.with_columns(**filled)
+    return text.with_columns(
+        nw.col(one).fill_null(strategy="forward").over(within, order_by=LINE).fill_null("") for one in columns
+    )
 
 
 def sought(table: TableContract) -> dict[str, ColumnSource]:
@@ -142,13 +180,27 @@ def _rules(table: TableContract) -> list[Rule]:
 
 def _rule_source(rule: Rule, table: TableContract) -> str:
     """The file's column of a rule, which may also name a canonical one."""
-    return table.sources.get(rule.column, ColumnSource(column=rule.column)).names[0]
+    names = table.sources[rule.column].names if rule.column in table.sources else ()
+    return names[0] if names else rule.column
 
 
 def _applies(column: str, rule: Rule, use: Use, contract: Contract) -> nw.Expr:
     if rule.prefix is not None:
         return nw.col(column).str.starts_with(*spell([rule.prefix], use, contract.ids))
     return nw.col(column).is_in(spell(rule.values, use, contract.ids))
+
+
+def refuse_totals(rows: Table, cells: list[str], name: str, table: TableContract) -> Table:
+    """A line that sums up others: a word for it stands where an id must, or anywhere in a row that lacks an id or cannot be
+    read. A customer's id may be such a word where the rows have another id."""
+    shape = CANONICAL[name]
+    ids = [one for one in table.columns if shape.columns[one].type == "id"]
+    ids = [one for one in ids if one in shape.key or one != "customer_id"] or ids
+    lacks = ~nw.col("_reason").is_null() | any_of([nw.col(one).is_null() for one in ids])
+    joined = nw.concat_str([nw.col(cell) for cell in cells], separator="\n")
+    is_word = any_of([nw.col(one).str.contains(TOTAL_CELL) for one in ids])
+    is_total = nw.when(lacks).then(joined.str.contains(TOTAL_AMONG_CELLS)).otherwise(is_word)
+    return rows.with_columns(_reason=nw.when(is_total).then(nw.lit("E-ROW-4")).otherwise(nw.col("_reason")))
 
 
 def exclude(rows: Table, table: TableContract) -> Table:
@@ -209,32 +261,46 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
 
-def _refuse(rows: Table, is_wrong: nw.Expr, reason: str) -> Table:
-    """A contract that cannot be: one that ends before it starts, or has run for less than no time."""
-    return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), nw.when(is_wrong).then(nw.lit(reason))))
-
-
 def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
-    """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts."""
+    """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts. Of records
+    that are exported again when they change, those with a date, the last row of a key counts, and a notice tells of those that
+    differ; of customers and the like the first."""
+    shape = CANONICAL[name]
     readable = ~nw.col(IS_BLANK) & nw.col("_reason").is_null()
-    by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
-    groups = [(by, readable)] if table.drops_duplicates else []
-    key = [one for one in CANONICAL[name].key if one in table.columns]
-    groups += [(key, readable & nw.col("_excluded").is_null())] if key else []
-    flags = []
-    for number, (group, counts) in enumerate(groups):
+    key = list(shape.key) if set(shape.key) <= set(table.columns) else []
+    has_key = all_of([~nw.col(one).is_null() for one in key]) & nw.col("_excluded").is_null() if key else nw.lit(False)
+    is_last = bool(shape.dated_by)
+    groups = []
+    if table.drops_duplicates:
+        by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
+        groups.append((by, readable & ~has_key if is_last else readable, "min"))
+    if key:
+        groups.append((key, readable & has_key, "max" if is_last else "min"))
+    flags, kept = [], nw.lit(False)
+    for number, (group, counts, end) in enumerate(groups):
         # Only repeated keys are joined back: a small table.
-        first = (
+        position = nw.col(POSITION).max() if end == "max" else nw.col(POSITION).min()
+        repeated = (
             rows.filter(counts)
             .group_by(group)
-            .agg(nw.len().alias("_n"), nw.col(POSITION).min().alias(f"_first{number}"))
+            .agg(
+                nw.len().alias("_n"),
+                position.alias(f"_kept{number}"),
+                (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias(f"_differs{number}"),
+            )
             .filter(nw.col("_n") > 1)
             .drop("_n")
         )
-        rows = rows.join(engine.materialise(first), on=group, how="left")
-        flags.append((nw.col(POSITION) > nw.col(f"_first{number}")).fill_null(False))
-    rows = rows.with_columns(_is_duplicate=any_of(flags))
-    return rows.drop([f"_first{number}" for number in range(len(groups))])
+        rows = rows.join(engine.materialise(repeated), on=group, how="left")
+        place = nw.col(f"_kept{number}")
+        flags.append(
+            (counts & (nw.col(POSITION) < place if end == "max" else nw.col(POSITION) > place)).fill_null(False)
+        )
+        if end == "max":
+            kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
+    notices = {f"{NOTICE}E-KEY-1 {', '.join(key)}": kept} if key and is_last else {}
+    rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
+    return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
 
 
 def notice_repetitions(used: Table) -> list[Noticed]:

@@ -29,13 +29,15 @@ def is_missing(value: object) -> bool:
 
 
 def show_value(name: str, column: Column, value: object, currency: str) -> str:
-    """A value as a reader expects it, by the column's type and, of fractions, its name."""
+    """A value as a reader expects it, by the column's type and, of fractions, its name; a change of a share in points."""
     if is_missing(value):
         return "–"
     if column.type == "money":
         return language.amount(value, currency)
     if column.type == "integer":
         return language.integer(value)
+    if name.endswith("_change"):
+        return language.signed(round(100 * value, 1), language.decimal)
     if column.type in ("fraction", "quantity"):
         return language.percent(value) if name.endswith(("_share", "_rate", "_prob")) else language.plain(value)
     if column.type == "estimate":
@@ -260,7 +262,7 @@ def dictionary(shapes: dict[str, Shape]) -> Markup:
             name,
             _(shape.grain),
             Markup("").join(
-                Markup("<dt><code>{}</code></dt><dd>{}</dd>").format(column, _(one.meaning))
+                Markup("<dt><code>{}</code></dt><dd>{}</dd>").format(column, _(one.detail or one.meaning))
                 for column, one in shape.columns.items()
             ),
         )

@@ -20,10 +20,11 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language, methods, warehouse
+from crm_analysis.checks.drift import warn_of_units
+from crm_analysis.checks.fates import STEPS, sum_fates, warn
 from crm_analysis.cleaning.ledger import MAX_LEDGER_ROWS, fates_at
 from crm_analysis.engine import Table
 from crm_analysis.language import _
-from crm_analysis.methods.quality import STEPS, sum_fates, warn
 from crm_analysis.params import Run, build, find_root, read_yaml
 from crm_analysis.report import elements
 from crm_analysis.report.actions import HELD_BACK, Title, write_actions
@@ -36,7 +37,7 @@ TEMPLATES = Path(__file__).parent / "templates" / "report"
 PICTURE = "picture.svg"
 # The action list as it is merged with those of other reports.
 ACTIONS = "actions.parquet"
-# The tables whose rows are what happened; the others describe customers and products.
+# The tables whose rows are what happened to most reports; a report also shows those that its method requires.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
 
@@ -90,11 +91,12 @@ class Page:
             (_("run"), os.environ.get("CRM_RUN_ID", "JupyterLab")),
         ]
         self._display(elements.facts(pairs))
-        self.show_warnings([one for one in (incomplete_note(self.run, self.meta), *warn(ledger)) if one])
+        notes = (incomplete_note(self.run, self.meta), *warn(ledger), *warn_of_units(self.tables, self.run))
+        self.show_warnings([one for one in notes if one])
         steps = sum_fates(ledger)
         self.show_table(
             "rows",
-            steps[steps["table"].isin(ROW_TABLES)],
+            steps[steps["table"].isin([*ROW_TABLES, *self.module.REQUIRES])],
             STEPS,
             _("What became of the rows of the source; the quality report has all of it."),
         )

@@ -23,7 +23,13 @@ from crm_analysis.errors import InputError, ParameterError
 from crm_analysis.params import build, nearest, read_yaml
 from crm_analysis.schema import CANONICAL
 
+# The columns that give a row a number of its own.
+_ROW_IDS = ("order_id", "contract_id", "invoice_id", "interaction_id", "opportunity_id", "feedback_id")
+# The tables of things that the rows of another table may tell of.
+_TOLD_OF = ("customers", "products", "salespeople", "campaigns")
 _KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
+# As ``yes`` or ``no`` of a flag: any text that the other does not list.
+REST = ("rest",)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
@@ -31,7 +37,8 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 class Format:
     """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
-    need none. ``accounting``: numbers below zero may be written (12.50) or 12.50-, and digits full-width."""
+    need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``accounting``: numbers below zero may be
+    written (12.50) or 12.50-, and digits full-width. ``max_bytes``: a larger file, unpacked where it is compressed, is not read."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -44,7 +51,9 @@ class Format:
     datetime: str | None = None
     date: str | None = None
     sheet: str | None = None
+    serial_dates: bool = False
     accounting: bool = False
+    max_bytes: int = 20_000_000_000
 
     def __post_init__(self) -> None:
         try:
@@ -64,26 +73,68 @@ class Format:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColumnSource:
-    """Where a canonical column comes from: one column of the file, or several joined by a blank.
+class DatabaseSource:
+    """A table of a database, or what a query of the contract's owner selects.
 
-    An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
+    ``url`` is SQLAlchemy's, such as ``postgresql+psycopg://crm@db.example.com:5432/shop`` or ``sqlite:///data/shop.db`` (from the
+    project's folder); ``${NAME}`` stands for an environment variable. It never holds a password: ``password_from`` names the
+    environment variable that does. ``table`` may name its schema: ``sales.orders``. The user needs no right but to read. Typed
+    columns need no format; a date or a number that is a text in the database is read by the table's.
+    """
+
+    url: str
+    table: str | None = None
+    query: str | None = None
+    password_from: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.table is None) == (self.query is None):
+            raise ValueError("write either 'table' or 'query'")
+        refuse_password(self.url)
+
+
+def refuse_password(url: str) -> None:
+    """Raise ValueError for a URL that holds a password, or is none; the message shows nothing of it."""
+    # A library that only sources in a database need.
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parts = make_url(url)
+    except (ArgumentError, ValueError):
+        raise ValueError("url must look like postgresql+psycopg://user@host:5432/database") from None
+    if parts.password is not None or re.search("passw|pwd|secret|token", str(dict(parts.query)), re.IGNORECASE):
+        raise ValueError(
+            "the url holds a password: remove it, set an environment variable to it and write that one's name as password_from"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnSource:
+    """Where a canonical column comes from: one column of the file, or several joined by a blank; or a ``value`` that the file
+    does not have, written as the file would.
+
+    ``same_as``: other spellings of a value, and what each stands for. An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
     occurs, as a word of its own and in any case, is the value; ``pattern`` is a regular expression whose group, or whole, is
-    the value. ``yes`` and ``no`` are how a column that is true or false writes so.
+    the value. ``yes`` and ``no`` are how a column that is true or false writes so; one of them may be ``rest``: any other text.
+    ``optional``: a file may lack the column, which is then empty.
     """
 
     column: str | None = None
     columns: tuple[str, ...] = ()
+    value: str | None = None
+    same_as: dict[str, str] = field(default_factory=dict)
     strip_prefix: str = ""
     strip_suffix: str = ""
     words: dict[str, tuple[str, ...]] | tuple[str, ...] = ()
     pattern: str | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    optional: bool = False
 
     def __post_init__(self) -> None:
-        if (self.column is None) == (not self.columns):
-            raise ValueError("write either 'column' or 'columns'")
+        if (self.column is not None) + bool(self.columns) + (self.value is not None) != 1:
+            raise ValueError("write one of 'column', 'columns' and 'value'")
         if self.words and self.pattern is not None:
             raise ValueError("write either 'words' or 'pattern'")
         if "" in self.words or any("" in one for one in self.spellings.values()):
@@ -110,7 +161,7 @@ class ColumnSource:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.columns or (self.column,)
+        return self.columns or ((self.column,) if self.column is not None else ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,32 +204,47 @@ class Returns:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FillDown:
+    """Columns of the file that are written on the first of some rows only, such as the state of an order beside its first line:
+    where they are empty they are those of the row before, among the rows with the same text in ``within``."""
+
+    within: str
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableContract:
     """One canonical table of the source.
 
     ``negatives``: what a negative amount is that no rule of ``returns`` marks; where this is not said, a few are rejected and
     more stop the run. ``conflicts``: what becomes of rows that have a key in common and differ: all are rejected, or stop the run,
-    or of a key the first is kept and under an order number each customer's order; by default rejected, order lines kept.
-    ``free_orders``: whether an order of only
+    or of a key the first is kept, of what is dated the last, and under an order number each customer's order; by default lines of
+    orders and other dated records are kept, others rejected. ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
-    where rows have an id of their own, and kept where equal rows may well be different orders.
+    where rows have an id of their own, and kept where equal rows may well be different orders. ``allow_empty``: whether a
+    file may have a header and no rows.
     """
 
     files: tuple[str, ...] = ()
+    database: DatabaseSource | None = None
     from_: str | None = None
     format: Format = field(default_factory=Format)
     columns: dict[str, ColumnSource | str]
     attributes: dict[str, ColumnSource | str] = field(default_factory=dict)
+    fill_down: FillDown | None = None
     returns: Returns | None = None
     exclude: tuple[Exclusion, ...] = ()
     negatives: Literal["return", "reject"] | None = None
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
     conflicts: Literal["reject", "stop", "keep"] | None = None
+    allow_empty: bool = False
 
     def __post_init__(self) -> None:
-        if (self.from_ is None) == (not self.files):
-            raise ValueError("write either 'files' or 'from'")
+        if bool(self.files) + (self.database is not None) + (self.from_ is not None) != 1:
+            raise ValueError("write either 'files', 'database' or 'from'")
+        if self.database is not None and (self.format.kind or not self.format.header):
+            raise ValueError("kind and header are for files")
 
     @property
     def sources(self) -> dict[str, ColumnSource]:
@@ -190,7 +256,7 @@ class TableContract:
 
     @property
     def drops_duplicates(self) -> bool:
-        has_id = "order_id" in self.columns or "contract_id" in self.columns
+        has_id = any(one in self.columns for one in _ROW_IDS)
         return (self.duplicates or ("drop" if has_id else "keep")) == "drop"
 
 
@@ -223,7 +289,7 @@ class SampleCompany:
 @dataclass(frozen=True, kw_only=True)
 class Contract:
     """A source. ``money_decimals``: the most decimals that its amounts are written with, by default the currency's.
-    ``covers_until``: the last day the export covers, where the last order is earlier."""
+    ``covers_until``: the last day the export covers, where the last order is earlier or nothing is dated."""
 
     company: str
     description: str = ""
@@ -256,12 +322,27 @@ class Contract:
     def decimals(self) -> int:
         return get_currency_precision(self.currency) if self.money_decimals is None else self.money_decimals
 
+    def dates(self, name: str) -> list[str]:
+        """The columns that date the rows of a table with files of its own; none where it is not here or undated."""
+        table = self.tables.get(name)
+        return [one for one in CANONICAL[name].dated_by if table and table.from_ is None and one in table.columns]
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether some table says when something happened."""
+        return any(self.dates(name) for name in self.tables)
+
 
 def read_contract(path: Path) -> Contract:
     """The contract in a file, checked against the canonical tables. Raises ParameterError."""
     contract = build(Contract, read_yaml(path), path)
     for name, table in contract.tables.items():
         _check_table(contract, name, table, path)
+    if not contract.is_dated and contract.covers_until is None:
+        raise ParameterError(
+            "E-PAR-3", "nothing in this source is dated: write covers_until beside currency, the day on which the export was"
+            " made", file=path, column="covers_until",
+        )  # fmt: skip
     return contract
 
 
@@ -290,17 +371,23 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             refuse("write {column: …, yes: […], no: […]} for a flag, and for nothing else", f"columns.{column}")
         if source.is_sought and column not in table.attributes:
             refuse("only attributes are found by words or pattern", f"columns.{column}")
+        if source.same_as and column in shape.columns and shape.columns[column].type not in ("id", "text"):
+            refuse("only ids and texts have other spellings", f"columns.{column}")
+        if source.optional and (is_flag or column in {*shape.required, *shape.key, *sum(shape.one_of, ())}):
+            refuse("this column is needed: it cannot be optional", f"columns.{column}")
     if table.attributes and not shape.key:
-        refuse("only customers, products and contracts have attributes", "attributes")
+        refuse("lines and orders have no attributes of their own: give them to customers or products", "attributes")
     if name == "contracts" and "started_date" not in table.columns and contract.covers_until is None:
         refuse(
             "without dates of contracts, write covers_until beside currency: the day on which the export was made", ""
         )
+    if table.from_ is not None and name not in _TOLD_OF:
+        refuse(f"only {', '.join(_TOLD_OF)} can be taken from the rows of another table: write files", "from")
     if table.from_ is not None and (table.from_ not in contract.tables or contract.tables[table.from_].from_):
         refuse(f"'{table.from_}' is not a table with files of its own", "from")
     dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]
     has_text_files = table.from_ is None and any(table.format.kind_of(one) == "csv" for one in table.files)
-    if dated and has_text_files and not (table.format.datetime or table.format.date):
+    if dated and has_text_files and not (table.format.datetime or table.format.date or table.format.serial_dates):
         raise InputError(
             "E-DATE-2",
             "write how dates are written, such as datetime: '%d/%m/%Y', under format",
@@ -309,28 +396,58 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
         )
 
 
+SIDE_FILES = (".sha256", ".rows")
+
+
 def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Path]:
     """The table's files, in a stable order. A name is taken as it stands where such a file exists; otherwise ``*`` and
-    ``?`` stand for any characters. Relative names start at ``root``. Raises InputError (E-FILE-1)."""
+    ``?`` stand for any characters, and the notes beside files (SIDE_FILES) are left out. Relative names start at ``root``.
+    Raises InputError: E-FILE-1 where there is no such file, E-PATH-1 for one outside its folder, E-PATH-2 for a name that is
+    no text."""
     found: list[Path] = []
     for written in table.files:
-        name = re.sub(r"\$\{(\w+)\}", lambda match: _variable(match[1], contract_path), written)
+        name = with_variables(written, contract_path)
         path = root / name
         matches = [path]
         if not path.exists():
             pattern = str(path).replace("[", "[[]")
-            matches = [Path(one) for one in sorted(glob.glob(pattern))]
+            matches = [Path(one) for one in sorted(glob.glob(pattern)) if not one.endswith(SIDE_FILES)]
         if not matches or any(not one.is_file() for one in matches):
             raise InputError("E-FILE-1", f"no such file; the contract {contract_path} names it", file=written)
+        for one in matches:
+            _check_place(one, written, root, contract_path)
         found += [one for one in matches if one not in found]
     return found
 
 
-def _variable(name: str, contract_path: Path) -> str:
+def with_variables(text: str, contract_path: Path) -> str:
+    """The text with the values of environment variables in place of ``${NAME}``. Raises ParameterError (E-PAR-2)."""
+    return re.sub(r"\$\{(\w+)\}", lambda match: variable(match[1], contract_path), text)
+
+
+def _check_place(path: Path, written: str, root: Path, contract_path: Path) -> None:
+    """A relative name stays within the project, and one that begins with a variable within the variable's folder, wherever
+    links and ``..`` lead. An absolute name is the contract's own word."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        fix = "the file's name is not UTF-8: rename it"
+        raise InputError("E-PATH-2", fix, file=str(path.name).encode(errors="replace").decode()) from None
+    begins = re.match(r"\$\{(\w+)\}", written)
+    folder = root / variable(begins[1], contract_path) if begins else root
+    if (begins or not Path(written).is_absolute()) and not path.resolve().is_relative_to(folder.resolve()):
+        where = f"the folder that ${{{begins[1]}}} names" if begins else "the project's folder"
+        raise InputError(
+            "E-PATH-1", f"the file is outside {where}: move it there, or write its absolute path", file=written
+        )
+
+
+def variable(name: str, contract_path: Path) -> str:
+    """The value of an environment variable. Raises ParameterError (E-PAR-2)."""
     if not os.environ.get(name):
         raise ParameterError(
             "E-PAR-2",
-            f"set the environment variable {name} to the folder of the files",
+            f"set the environment variable {name}, which the contract uses",
             file=contract_path,
             column=name,
         )

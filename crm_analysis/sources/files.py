@@ -8,7 +8,8 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -18,17 +19,22 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
-from crm_analysis.errors import InputError
+from crm_analysis.errors import InputError, row_list
 from crm_analysis.sources.contract import Format
+from crm_analysis.sources.magic import GZIP, other_than_text
 from crm_analysis.sources.records import (
     BATCH_ROWS,
     DATE_TEXT,
+    DELIMITERS,
+    HEAD_RECORDS,
     LONE_SURROGATE,
     MAX_BROKEN,
     MOMENT_TEXT,
     Broken,
+    Noticed,
     Records,
 )
+from crm_analysis.sources.totals import is_total
 
 BLOCK_BYTES = 8 << 20
 _QUOTES = {"double": '"', "single": "'", "none": False}
@@ -47,6 +53,14 @@ def _mark_surrogate(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("mark surrogate", _mark_surrogate)
+# How Excel tells itself the delimiter, above the header.
+_SEP = re.compile('"?sep=(.)"?\\s*', re.IGNORECASE)
+# Ctrl-Z: the end of a text file in CP/M and DOS.
+_END_MARK = "\x1a"
+# So many rows, and none of the header's length, are no accident.
+_MIN_SHIFTED = 10
+# A regular expression can count no further.
+_MAX_JOINED_COLUMNS = 500
 
 
 class CsvRecords(Records):
@@ -61,22 +75,44 @@ class CsvRecords(Records):
         header, n_lines = self._header()
         self._n_skipped = n_lines if written.header else written.skip_rows
         self._set_columns(header)
+        self._n_cells = 0
 
     def _header(self) -> tuple[list[str], int]:
         """The first record that is not blank (the names or, without a header, something to count the cells of), and the
         number of lines to its end."""
-        lines = self._lines()
-        for _ in range(self.format.skip_rows):
-            lines.readline()
-        options = {"quotechar": self._quote} if self._quote else {"quoting": csv.QUOTE_NONE}
-        records = csv.reader(lines, delimiter=self._delimiter, **options)
+        lines, n_above = self._lines(), self.format.skip_rows
+        first = next(islice(lines, n_above, None), "")
+        if self.format.header and _SEP.fullmatch(first):
+            n_above += 1
+            self.noticed.append(Noticed("E-HDR-4", None, 1, (n_above,)))
+            first = next(lines, "")
+        records = self._records(chain([first], lines))
         try:
             for record in records:
                 if any(record):
-                    return record, self.format.skip_rows + records.line_num
+                    return record, n_above + records.line_num
         except csv.Error as error:
             raise self._unreadable() from error
         raise InputError("E-FILE-1", "the file is empty: export it again", file=self.path.name)
+
+    def _records(self, lines: Iterator[str], delimiter: str | None = None):
+        options = {"quotechar": self._quote} if self._quote else {"quoting": csv.QUOTE_NONE}
+        return csv.reader(lines, delimiter=delimiter or self._delimiter, **options)
+
+    def head(self, delimiter: str | None = None) -> Iterator[tuple[int, list[str]]]:
+        records = self._records(islice(self._lines(), HEAD_RECORDS), delimiter and DELIMITERS[delimiter])
+        line = 1
+        try:
+            for record in records:
+                yield line, record
+                line = records.line_num + 1
+        except csv.Error:
+            return
+
+    def likely_delimiter(self) -> str | None:
+        text = "".join(self.header)
+        found = max(DELIMITERS, key=lambda one: text.count(DELIMITERS[one]))
+        return found if DELIMITERS[found] in text else None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         stream = _Utf8(self.path, self.format)
@@ -86,11 +122,16 @@ class CsvRecords(Records):
 
         def keep(row: pyarrow.csv.InvalidRow) -> str:
             reason = "E-ROW-1" if row.actual_columns > row.expected_columns else "E-ROW-3"
-            self.broken.append(Broken(row.number, reason if row.text.strip() else "blank", row.text))
+            if not row.text.strip():
+                reason = "blank"
+            elif is_total([cell.strip(self._quote or None) for cell in row.text.split(self._delimiter)]):
+                reason = "E-ROW-4"
+            self.broken.append(Broken(row.number, reason, row.text))
             within_quotes.add(row.number, row.text.count("\n"))
+            self._n_cells = self._n_cells or row.actual_columns
             return "skip" if len(self.broken) <= MAX_BROKEN else "error"
 
-        good, may_be_open = 0, False
+        good, may_be_open, aside = 0, False, []
         try:
             for batch in self._batches(stream, keep):
                 # The k-th good record is record k plus the broken ones before it.
@@ -98,25 +139,80 @@ class CsvRecords(Records):
                 number = np.arange(good + 1, good + 1 + batch.num_rows) + self._n_skipped
                 number = number + np.searchsorted(before, number, side="right")
                 good += batch.num_rows
+                joins = np.array([], dtype=np.int64)
                 if stream.n_quotes:
                     breaks = sum(
                         pc.count_substring(column, "\n").to_numpy(zero_copy_only=False) for column in batch.columns
                     )
                     may_be_open = breaks[-1] > 0
-                    for one in np.flatnonzero(breaks):
+                    joins = np.flatnonzero(breaks)
+                    for one in joins:
                         within_quotes.add(int(number[one]), int(breaks[one]))
-                yield self._batch(batch.columns, number + within_quotes.before(number))
+                line = number + within_quotes.before(number)
+                wrong = self._find_joined(batch, joins)
+                if stream.has_nul:
+                    wrong |= {int(one): "E-CTRL-1" for one in np.flatnonzero(_contains(batch.columns, "\0"))}
+                if wrong:
+                    aside += [Broken(int(line[one]), reason, "") for one, reason in sorted(wrong.items())]
+                    if len(aside) > MAX_BROKEN:
+                        raise self._too_broken(aside)
+                    kept = np.delete(np.arange(batch.num_rows), list(wrong))
+                    batch, line = batch.take(pa.array(kept)), line[kept]
+                yield self._batch(batch.columns, line)
         except pa.ArrowInvalid as error:
             if len(self.broken) > MAX_BROKEN:
-                raise self._too_broken() from error
+                raise self._too_broken(self.broken) from error
             if "Empty CSV" not in str(error) and "Could not skip" not in str(error):
                 raise self._unreadable() from error
         may_be_open |= stream.n_quotes % 2 == 1 or any("\n" in one.text for one in self.broken[-1:])
         if may_be_open and (line := self._unclosed()):
             raise self._unreadable(line)
         self.n_records = good + len(self.broken)
+        ends_broken = bool(self.broken) and self.broken[-1].line == self.n_records + self._n_skipped
         shift = within_quotes.before(np.array([one.line for one in self.broken], dtype=np.int64))
         self.broken = [one._replace(line=one.line + int(by)) for one, by in zip(self.broken, shift, strict=True)]
+        broken = [one for one in self.broken if one.reason != "blank"]
+        if not good and len(broken) >= _MIN_SHIFTED:
+            raise self._too_broken(broken)
+        self._notice_end(stream, ends_broken)
+        if aside:
+            raw = self.raw_texts({one.line for one in aside})
+            self.broken += [one._replace(text=raw.get(one.line, "")) for one in aside]
+
+    def _find_joined(self, batch: pa.RecordBatch, rows: np.ndarray) -> dict[int, str]:
+        """Of these rows those into which a stray quotation mark joins lines and leaves the number of cells right: a cell with
+        as many delimiters in its lines as the joined records have, and at its end the mark that closes another."""
+        n, found = len(batch.columns), {}
+        if not len(rows) or n > _MAX_JOINED_COLUMNS:
+            return found
+        mark, other = re.escape(self._delimiter), f"[^{re.escape(self._delimiter + self._quote)}\n]*"
+        for place, column in enumerate(batch.columns):
+            first, middle, last = (f"{other}(?:{mark}{other}){{{times}}}" for times in (n - 1 - place, n - 1, place))
+            pattern = f"^{first}(?:\n{middle})*\n{last}{self._quote}$"
+            joined = pc.match_substring_regex(column.take(pa.array(rows)), pattern)
+            found |= {int(one): "E-ROW-5" for one in rows[joined.to_numpy(zero_copy_only=False)]}
+        return found
+
+    def _notice_end(self, stream: _Utf8, ends_broken: bool) -> None:
+        """What is odd at the end of the file: a record cut off, an end mark."""
+        last = self.broken[-1] if ends_broken else None
+        if last and last.reason == "E-ROW-3" and not stream.ends_line:
+            self.noticed.append(Noticed("E-FILE-3", None, 1, (last.line,)))
+        if stream.has_end_mark:
+            self.noticed.append(Noticed("E-FILE-7", None, 1))
+
+    def _too_broken(self, broken: Sequence[Broken]) -> InputError:
+        lines = [one.line for one in broken]
+        if broken[0].reason in ("E-CTRL-1", "E-ROW-5"):
+            fix = "too many rows with NUL bytes, or joined by a stray quotation mark: export the file again"
+            return InputError(broken[0].reason, fix, file=self.path.name, rows=row_list(lines))
+        return InputError(
+            "E-ROW-2",
+            f"the header has {len(self.columns)} cells, and the first of these rows {self._n_cells}: check delimiter, quote"
+            " and header in the contract",
+            file=self.path.name,
+            rows=row_list(lines),
+        )
 
     def _batches(self, stream: _Utf8, keep) -> Iterator[pa.RecordBatch]:
         reader = pyarrow.csv.open_csv(
@@ -141,42 +237,66 @@ class CsvRecords(Records):
         return (batch for batch in reader if batch.num_rows)
 
     def raw_texts(self, lines: set[int]) -> dict[int, str]:
-        found, first = {}, 0
+        found, first, is_open = {}, 0, False
         for number, text in enumerate(self._lines(), 1):
             if first:
                 found[first] += text
             elif number in lines:
                 found[number], first = text, number
             # A record goes on where a quotation mark is still open.
-            if first and not (self._quote and found[first].count(self._quote) % 2):
-                first = 0
+            if first:
+                is_open, _ = self._follow_quotes(text, is_open)
+                first = first if is_open else 0
         return {number: text.rstrip("\r\n") for number, text in found.items()}
 
-    def _lines(self) -> io.TextIOWrapper:
+    def _lines(self) -> Iterator[str]:
+        """The lines with their ends: line feeds, and carriage returns that do not stand within quotes."""
         stream = _Utf8(self.path, self.format)
-        return io.TextIOWrapper(
-            io.BufferedReader(stream, BLOCK_BYTES), encoding="utf-8", errors="surrogatepass", newline=stream.line_end
+        lines = io.TextIOWrapper(
+            io.BufferedReader(stream, BLOCK_BYTES),
+            encoding="utf-8",
+            errors="surrogatepass",
+            newline="" if stream.has_returns else "\n",
         )
+        return self._joined(lines) if stream.has_returns else iter(lines)
+
+    def _joined(self, lines: Iterator[str]) -> Iterator[str]:
+        text, is_open = "", False
+        for number, line in enumerate(lines, 1):
+            if self._quote and number > self.format.skip_rows and line.count(self._quote) % 2:
+                is_open = not is_open
+            text += line
+            if not (is_open and line.endswith("\r")):
+                yield text
+                text = ""
+        if text:
+            yield text
 
     def _unclosed(self) -> int:
         """The slow way to the line on which a quotation mark is opened that nothing closes; 0 where there is none."""
         opened, is_open = 0, False
         for number, line in enumerate(self._lines(), 1):
-            if number <= self.format.skip_rows or not (self._quote and self._quote in line):
-                continue
-            begins_field = not is_open
-            place = 0
-            while place < len(line):
-                is_quote = line[place] == self._quote
-                if is_open and is_quote:
-                    # Two marks within quotes are one in the text.
-                    is_doubled = line[place + 1 : place + 2] == self._quote
-                    is_open, place = is_doubled, place + is_doubled
-                elif is_quote and begins_field:
-                    is_open, opened = True, number
-                begins_field = not is_open and line[place] == self._delimiter
-                place += 1
+            if number > self.format.skip_rows:
+                is_open, opens = self._follow_quotes(line, is_open)
+                opened = number if opens else opened
         return opened if is_open else 0
+
+    def _follow_quotes(self, line: str, is_open: bool) -> tuple[bool, bool]:
+        """Whether a quotation mark is open after the line, and whether one was opened in it."""
+        opens, begins_field, place = False, not is_open, 0
+        if not (self._quote and self._quote in line):
+            return is_open, opens
+        while place < len(line):
+            is_quote = line[place] == self._quote
+            if is_open and is_quote:
+                # Two marks within quotes are one in the text.
+                is_doubled = line[place + 1 : place + 2] == self._quote
+                is_open, place = is_doubled, place + is_doubled
+            elif is_quote and begins_field:
+                is_open = opens = True
+            begins_field = not is_open and line[place] == self._delimiter
+            place += 1
+        return is_open, opens
 
     def _unreadable(self, line: int = 0) -> InputError:
         line = line or self._unclosed()
@@ -185,6 +305,12 @@ class CsvRecords(Records):
             return InputError("E-ROW-5", fix, file=self.path.name, rows=line)
         fix = f"a record is longer than {BLOCK_BYTES} bytes: check delimiter and quote in the contract"
         return InputError("E-ROW-6", fix, file=self.path.name)
+
+
+def _contains(columns: Sequence[pa.Array], text: str) -> np.ndarray:
+    """In which rows a column contains the text."""
+    found = [pc.match_substring(column, text).to_numpy(zero_copy_only=False) for column in columns]
+    return np.logical_or.reduce(found)
 
 
 class _Breaks:
@@ -210,11 +336,14 @@ class _Utf8(io.RawIOBase):
     """A file's bytes as UTF-8: unzipped, decoded by the contract's encoding, blanks made tabs where they delimit."""
 
     def __init__(self, path: Path, written: Format) -> None:
-        self._path = path
+        self._path, self._max_bytes, self._n_read = path, written.max_bytes, 0
         self._file = _open_bytes(path)
         start = self._read_bytes()
         if not start:
             raise InputError("E-FILE-1", "the file is empty: export it again", file=path.name)
+        if kind := other_than_text(start):
+            fix = f"this is {kind}, not delimited text: unpack or export it again, or write its kind"
+            raise InputError("E-FILE-4", fix, file=path.name)
         # A byte-order mark says more than the contract.
         self._encoding, bom = next(
             ((name, bom) for bom, name in _BOMS.items() if start.startswith(bom)), (written.encoding, b"")
@@ -226,8 +355,18 @@ class _Utf8(io.RawIOBase):
         self._ends = False
         self._quote = (_QUOTES[written.quote] or '"').encode()
         self._blanks = b"" if written.delimiter == "whitespace" else None
-        self.line_end = "\n" if b"\n" in start else "\r"
+        # Whether carriage returns end lines, as far as the first block tells.
+        self.has_returns = re.search(rb"\r(?!\0?\n)", start) is not None
         self.n_quotes = 0
+        self.has_nul = self.has_end_mark = self.ends_line = False
+        if start[:1000].count(0) * 4 > len(start[:1000]) and "16" not in self._encoding and "32" not in self._encoding:
+            wide = "utf-16-be" if start[0] == 0 else "utf-16-le"
+            raise InputError(
+                "E-ENC-1",
+                f"byte {start.index(0)} is not {self._encoding}; it looks like {wide}: write that as encoding",
+                file=path.name,
+                rows=1,
+            )
 
     def readable(self) -> bool:
         return True
@@ -245,24 +384,34 @@ class _Utf8(io.RawIOBase):
         return data
 
     def _next(self) -> bytes:
-        raw = self._pending or self._read_bytes()
-        self._pending = b""
-        self._ends = not raw
+        raw, self._pending = self._pending, self._read_bytes()
+        self._ends = not self._pending
         try:
             text = self._decoder.decode(raw, final=self._ends)
         except UnicodeDecodeError as error:
             raise self._wrong_encoding(len(raw), error) from error
+        if self._ends and text.endswith(_END_MARK):
+            text, self.has_end_mark = text.rstrip(_END_MARK), True
         data = text.encode("utf-8", "surrogatepass")
         self._n_bytes += len(raw)
         self._n_lines += data.count(b"\n")
         self.n_quotes += data.count(self._quote)
+        self.has_nul = self.has_nul or b"\0" in data
+        self.ends_line = data.endswith((b"\n", b"\r"))
         return data if self._blanks is None else self._tabbed(data)
 
     def _read_bytes(self) -> bytes:
         try:
-            return self._file.read(BLOCK_BYTES)
+            raw = self._file.read(BLOCK_BYTES)
         except (EOFError, zlib.error, OSError) as error:
             raise InputError("E-FILE-4", f"the file cannot be unpacked ({error})", file=self._path.name) from error
+        self._n_read += len(raw)
+        if self._n_read > self._max_bytes:
+            fix = (
+                f"unpacked, the file has more than the contract's max_bytes, {self._max_bytes}: split it, or raise that"
+            )
+            raise InputError("E-SIZE-1", fix, file=self._path.name)
+        return raw
 
     def _tabbed(self, data: bytes) -> bytes:
         data = self._blanks + data
@@ -275,7 +424,7 @@ class _Utf8(io.RawIOBase):
         data, n_held = error.object, len(error.object) - n_read
         looks = [one for one in _GUESSES if one != self._encoding and _decodes(data, one)]
         hint = f"; it looks like {' or '.join(looks)}: write that as encoding" if looks else ""
-        if self._ends:
+        if self._ends and _decodes(data, self._encoding):
             hint = "; the file is cut off: export it again"
         return InputError(
             "E-ENC-1",
@@ -287,17 +436,9 @@ class _Utf8(io.RawIOBase):
 
 def _open_bytes(path: Path) -> BinaryIO:
     file = path.open("rb")
-    magic = file.read(4)
+    is_packed = file.read(len(GZIP)) == GZIP
     file.seek(0)
-    if magic[:2] == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=file)
-    if magic[:2] == b"PK" or magic == b"\xd0\xcf\x11\xe0":
-        raise InputError(
-            "E-FILE-4",
-            "this is a spreadsheet or a zip archive, not text: unpack it, or write kind: excel",
-            file=path.name,
-        )
-    return file
+    return gzip.GzipFile(fileobj=file) if is_packed else file
 
 
 def _decodes(raw: bytes, encoding: str) -> bool:

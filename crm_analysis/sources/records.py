@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,6 +20,18 @@ BATCH_ROWS = 1 << 16
 MAX_BROKEN = 100_000
 # What stands for half of a surrogate pair, which is no character and no text can hold: a code that Unicode keeps for such use.
 LONE_SURROGATE = "\ufdd0"
+# What delimits cells, as a contract writes it, and in how many first records a header is looked for.
+DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
+HEAD_RECORDS = 50
+# What stands in a cell that a spreadsheet could not compute, or did not: the reasons why its row is rejected.
+UNCOMPUTED = "#UNCOMPUTED!"
+CELL_ERRORS = {
+    UNCOMPUTED: "E-XLS-1",
+    **dict.fromkeys(
+        ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#GETTING_DATA"),
+        "E-XLS-2",
+    ),
+}
 # How a date cell of a spreadsheet, or a typed column, is written as text.
 DATE_TEXT, MOMENT_TEXT = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 
@@ -33,10 +46,12 @@ class Input:
     size: int
     mtime_ns: int
     sha256: str
+    # As a note beside the file says; None where there is none.
+    n_rows: int | None = None
 
 
 class Broken(NamedTuple):
-    """A record that does not have the header's number of cells."""
+    """A record that cannot be told into the header's columns, or not into text."""
 
     line: int
     reason: str
@@ -57,21 +72,34 @@ class Records:
 
     ``columns`` are the names in the file. Batches hold them as text, never null, named ``_f0``, ``_f1``, … in their order (an
     engine's names may have no case, and the file's may be anything), and ``_line``: the physical line (of a spreadsheet or
-    Parquet the row) on which the record begins, counted from 1. ``is_text``: the file has no date cells of its own.
+    Parquet the row) on which the record begins, counted from 1. ``header``: its cells as they stand in the file; ``unnamed``:
+    the columns without a name there. ``is_text``: the file has no date cells of its own. ``epoch``: day 0 of dates that are
+    numbers. ``mixed``: what to notice of columns with numbers among texts, where cells have types.
     """
 
     columns: list[str]
     is_text = False
+    epoch = date(1899, 12, 30)
 
     def __init__(self, path: Path, written: Format, time_zone: str) -> None:
         self.path, self.format, self.time_zone = path, written, time_zone
         self.n_records = 0
         self.broken: list[Broken] = []
         self.noticed: list[Noticed] = []
+        self.mixed: dict[str, Noticed] = {}
         self.failure: BaseException | None = None
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         raise NotImplementedError
+
+    def head(self, delimiter: str | None = None) -> Iterator[tuple[int, list[str]]]:
+        """The first records of the file, whatever the contract skips, with their lines; by another delimiter where one is
+        given and such things are in a file of this kind."""
+        return iter(())
+
+    def likely_delimiter(self) -> str | None:
+        """What most often stands where a delimiter might, other than the contract's."""
+        return None
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,12 +131,13 @@ class Records:
 
     def _set_columns(self, header: list[str]) -> None:
         """Take the header's cells as names, or positions from 1. Raises InputError E-HDR-1 for a repeated name."""
+        self.header, self.unnamed = header, []
         if not self.format.header:
             self.columns = [str(position + 1) for position in range(len(header))]
             return
         places: dict[str, int] = {}
         for position, name in enumerate(header, 1):
-            if name in places and name:
+            if name in places and name.strip():
                 raise InputError(
                     "E-HDR-1",
                     f"the name stands in columns {places[name]} and {position} of the header: rename one",
@@ -117,16 +146,8 @@ class Records:
                     rows=self.format.skip_rows + 1,
                 )
             places.setdefault(name, position)
-        self.columns = [name or f"column {position}" for position, name in enumerate(header, 1)]
-
-    def _too_broken(self) -> InputError:
-        return InputError(
-            "E-ROW-2",
-            f"the rows do not have the {len(self.columns)} cells of the header: check delimiter, quote and header in the"
-            " contract",
-            file=self.path.name,
-            rows=f"{self.broken[0].line} and {len(self.broken) - 1} more",
-        )
+        self.columns = [name if name.strip() else f"column {position}" for position, name in enumerate(header, 1)]
+        self.unnamed = [column for column, name in zip(self.columns, header, strict=True) if not name.strip()]
 
 
 def sha256(path: Path) -> str:

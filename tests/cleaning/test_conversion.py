@@ -212,8 +212,8 @@ def test_blanks_around_an_id_are_no_part_of_it(make_shop):  # A55
     texts = [" c1", "c1 ", "\tc1", "c1\u00a0", "\u3000c1\u3000", "\u200bc1", "c1\ufeff", "c1"]
     source = make_shop(*[f'I{number},"{text}",2024-01-31,1,1.00' for number, text in enumerate(texts)])
     assert {row["customer_id"] for row in source.tested()} == {"c1"}
-    (told,) = [row for row in source.rows("completeness") if row["column"] == "customer_id"]
-    assert told["n_repaired"] == 7
+    told = [row["n_repaired"] for row in source.rows("completeness") if row["column"] == "customer_id"]
+    assert sum(told) == 7
 
 
 def test_an_id_written_as_a_missing_one_is_none(make_shop):  # A52

@@ -193,18 +193,6 @@ def test_rows_after_the_month_are_out_of_its_window():
     assert list(ledgers.fates_at(ledger, "2024-02")["fate"]) == ["used", "used", "used", "rejected"]
 
 
-def test_completeness_counts_the_used_rows_with_a_value(make_shop):
-    lines = ["A,,2024-01-31,1,5.00", "B, c ,2024-01-31,1,5.00", "C,,soon,1,5.00"]
-    found = {row["column"]: row for row in make_shop(*lines).rows("completeness")}
-    assert {name: (row["n_rows"], row["n_filled"], row["n_repaired"]) for name, row in found.items()} == {
-        "order_id": (202, 202, 0),
-        "customer_id": (202, 201, 1),
-        "ordered_at": (202, 202, 0),
-        "quantity": (202, 202, 0),
-        "unit_price": (202, 202, 0),
-    }
-
-
 # --- golden ----------------------------------------------------------------------------------------------------------
 
 

@@ -77,7 +77,7 @@ def test_the_manifest_tells_what_the_month_was_made_of(sample):
     assert (manifest["source"], manifest["month"], manifest["currency"]) == ("sample", "2026-10", "EUR")
     assert [one["label"] for one in manifest["inputs"]] == [
         "orders_2023.csv", "orders_2024.csv", "orders_2025.csv", "orders_2026.csv", "customers.xlsx", "products.csv",
-        "contracts.csv",
+        "contracts.csv", "invoices.csv", "tickets.csv", "deals.csv", "reviews.csv", "campaigns.csv", "campaign_contacts.csv",
     ]  # fmt: skip
     inputs = sample.hashes(sample.path / "build" / "sample")
     assert {one["label"]: one["sha256"] for one in manifest["inputs"]}.items() == inputs.items() - {
@@ -239,24 +239,24 @@ def test_a_method_under_its_minimum_is_left_out_and_the_index_says_why(root, ran
 
 
 def test_a_method_whose_table_the_source_lacks_is_left_out_and_the_index_says_which(root, ran, monkeypatch):
-    monkeypatch.setattr(methods.load("quality"), "REQUIRES", ("ledger", "opportunities", "payments"))
+    monkeypatch.setattr(methods.load("quality"), "REQUIRES", ("ledger", "salespeople", "visits"))
     root.touch_params("quality")
     told = root.publish(methods="quality")
-    assert "left out: quality (the source has no table opportunities and payments)" in told
+    assert "left out: quality (the source has no table salespeople and visits)" in told
     assert ran == []
-    assert "the source has no table opportunities and payments" in (root.bundle / "index.html").read_text(
+    assert "the source has no table salespeople and visits" in (root.bundle / "index.html").read_text(
         encoding="utf-8"
     )
 
 
-def test_a_source_without_an_order_is_told(root):
+def test_a_source_in_which_nothing_has_a_date_is_told(root):
     source = root.path / "params" / "sources" / "empty.yml"
     source.write_text(
-        "company: Test\ncurrency: EUR\ntime_zone: Europe/Berlin\ntables:\n  customers:\n    files: customers.csv\n"
-        "    columns: {customer_id: id}\n",
+        "company: Test\ncurrency: EUR\ntime_zone: Europe/Berlin\ntables:\n  feedback:\n    files: answers.csv\n"
+        "    format: {date: '%Y-%m-%d'}\n    columns: {given_at: day, rating: stars}\n",
         encoding="utf-8",
     )
-    (root.path / "customers.csv").write_text("id\n1\n", encoding="utf-8")
+    (root.path / "answers.csv").write_text("day,stars\n,5\n", encoding="utf-8")
     with pytest.raises(InputError, match="E-FILE-2 file=empty"):
         root.publish(source="empty")
     assert list((root.path / "reports" / "empty").glob("[!.]*")) == []

@@ -189,8 +189,8 @@ def test_a_missing_column_is_told_with_what_is_there(make_source, refused):  # A
     assert "order, c, d, sum" in caught.value.fix
 
 
-def test_a_wrong_delimiter_is_told_as_missing_columns(make_source, refused):  # A36
-    with refused(InputError, "E-HDR-2"):
+def test_a_wrong_delimiter_is_told(make_source, refused):  # A36
+    with refused(InputError, "E-DELIM-1"):
         make_source(SHOP, {"orders.csv": "o;c;d;a\nA1;c1;2024-01-31;5,00\n"}).build()
 
 

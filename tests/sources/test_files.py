@@ -230,8 +230,10 @@ def test_a_line_break_in_the_header_is_part_of_a_name(file):
     assert read(file('id,"first\nname"\n1,a\n')) == (["id", "first\nname"], {3: ["1", "a"]}, [])
 
 
-# Text that needs quoting, and none that a reader must take for something else.
-cell = st.text(st.sampled_from("ab,;\"\n'\t 王é"), max_size=6)
+# Text that needs quoting, and none that a reader must take for something else: the end of a record that is joined to another.
+cell = st.text(st.sampled_from("ab,;\"\n'\t 王é"), max_size=6).filter(
+    lambda text: not ("\n" in text and text.endswith('"'))
+)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -258,6 +260,8 @@ def test_what_csv_writes_is_read_back_with_its_lines(file, rows, delimiter, line
         else:
             writer.writerow(row)
             good[line] = list(row)
+    good[text.getvalue().count("\n") + 1] = ["", "", "z"]
+    writer.writerow(["", "", "z"])
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "BLOCK_BYTES", block)
         columns, found, found_broken = read(file(text.getvalue()), delimiter=delimiter)
@@ -343,7 +347,8 @@ def test_too_many_broken_rows_stop_the_reading(file, refused, monkeypatch):  # A
     monkeypatch.setattr(files, "MAX_BROKEN", 20)
     with refused(InputError, "E-ROW-2") as caught:
         read(file("id,name\n" + "1,a,x\n" * 100))
-    assert str(caught.value.rows).startswith("2 and ")
+    assert str(caught.value.rows).startswith("2,3,")
+    assert "header has 2 cells" in caught.value.fix and "rows 3" in caught.value.fix
 
 
 # --- Parquet ---------------------------------------------------------------------------------------------------------

@@ -112,12 +112,21 @@ def test_an_empty_sheet_is_refused(workbook, refused, rows):
         read(workbook(rows))
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"<html><table></table></html>", b"PK\x03\x04 cut"])
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (b"", "E-FILE-1"),
+        (b"a,b\n1,2\n", "E-FILE-4"),
+        (b"<html><table></table></html>", "E-FILE-4"),
+        (b"PK\x03\x04 cut", "E-FILE-5"),
+        (b"\xd0\xcf\x11\xe0 cut", "E-FILE-5"),
+    ],
+)
 @pytest.mark.parametrize("ending", ["xlsx", "xls"])
-def test_what_is_no_workbook_is_refused(tmp_path, refused, content, ending):  # A14, A15
+def test_what_is_no_workbook_is_refused(tmp_path, refused, content, code, ending):  # A14, A15
     path = tmp_path / f"a.{ending}"
     path.write_bytes(content)
-    with refused(InputError, "E-FILE-5"):
+    with refused(InputError, code):
         read(path)
 
 
