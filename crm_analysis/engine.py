@@ -217,6 +217,16 @@ def add_day_number(table: Table, name: str, moment: str) -> Table:
     return _add(table, {name: number.cast(duckdb.sqltype("INTEGER"))})
 
 
+def join_latest(table: Table, other: Table, on: str, day: str, other_day: str) -> Table:
+    """Each row with the row of ``other`` that is equal in ``on`` and whose ``other_day`` is the latest not after ``day``; NULL where
+    there is none."""
+    # A relation can only join what its own connection knows by a name.
+    other.to_native().create_view("_latest_of", replace=True)
+    by = f"ON _rows.{on} = _latest_of.{on} AND _rows.{day} >= _latest_of.{other_day}"
+    query = f"SELECT _rows.*, _latest_of.* EXCLUDE ({on}) FROM _rows ASOF LEFT JOIN _latest_of {by}"
+    return nw.from_native(table.to_native().query("_rows", query))
+
+
 def insert(connection: duckdb.DuckDBPyConnection, table: Table, name: str) -> Table:
     """Append the rows to the connection's own table ``name``, which the first call makes."""
     relation = table.to_native()

@@ -15,18 +15,22 @@ import pandas as pd
 from crm_analysis.language import mark
 
 # A label is a word of ours, shown in the reader's language; a text comes from the data and is shown as it is.
-TYPES = ("id", "text", "label", "money", "quantity", "moment", "date", "integer", "fraction", "estimate", "flag")
+TYPES = (
+    "id", "text", "label", "money", "quantity", "rate", "moment", "date", "integer", "fraction", "estimate", "flag",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
     """One column: its type (one of TYPES) and what it means, unit included. ``own``: words of ours that may stand among the
-    data of a text. ``detail``: what more there is to tell (marked), where the meaning is also a head and must be short."""
+    data of a text. ``detail``: what more there is to tell (marked), where the meaning is also a head and must be short.
+    ``max_length``: the most characters that an id or a text may have to be read."""
 
     type: str
     meaning: str
     own: tuple[str, ...] = ()
     detail: str = ""
+    max_length: int = 200
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
@@ -73,10 +77,14 @@ class CanonicalTable(Shape):
     amount: str | None = None
 
 
+# The most characters of a text that is more than a name.
+LONG = 1000
+
 _ORDER_COLUMNS = {
     "order_id": Column("id", "number of the order, invoice or receipt"),
     "customer_id": Column("id", "who bought; empty where not known"),
     "ordered_at": Column("moment", "when, in the business time zone of the source"),
+    "currency": Column("text", "currency in which the file has the row's amounts, such as USD"),
 }
 _LINE_DIMENSIONS = {
     "region": Column("text", "where the customer is served"),
@@ -138,7 +146,7 @@ CANONICAL: dict[str, CanonicalTable] = {
         grain="one row per product",
         columns={
             "product_id": Column("id", "the product"),
-            "product_name": Column("text", "its name"),
+            "product_name": Column("text", "its name", max_length=LONG),
             "list_price": Column("money", "price before discount"),
             "unit_cost": Column("money", "cost of one"),
         },
@@ -154,7 +162,7 @@ CANONICAL: dict[str, CanonicalTable] = {
             "ended_date": Column("date", "day on which it ended; empty while it runs"),
             "tenure_months": Column("quantity", "months it has run, where the export has no dates"),
             "is_ended": Column("flag", "it has ended, where the export has no dates"),
-            "end_reason": Column("text", "why it ended, as recorded"),
+            "end_reason": Column("text", "why it ended, as recorded", max_length=LONG),
             "monthly_amount": Column("money", "amount per month"),
             "total_amount": Column("money", "amount billed to date"),
         },
@@ -192,7 +200,7 @@ CANONICAL: dict[str, CanonicalTable] = {
             "answered_at": Column("moment", "when somebody first answered; empty where nobody has"),
             "resolved_at": Column("moment", "when it was settled; empty while it is open"),
             "channel": Column("text", "telephone, e-mail, chat, shop, …"),
-            "topic": Column("text", "what it was about"),
+            "topic": Column("text", "what it was about", max_length=LONG),
             "employee": Column("text", "who dealt with it"),
         },
         required=("opened_at",),
@@ -228,13 +236,23 @@ CANONICAL: dict[str, CanonicalTable] = {
             "product_id": Column("id", "what it is about"),
             "given_at": Column("moment", "when, in the business time zone of the source"),
             "rating": Column("quantity", "how satisfied, in the source's own points: more is better"),
-            "topic": Column("text", "what it is about, as the source sorts it"),
-            "feedback_text": Column("text", "what was said"),
+            "topic": Column("text", "what it is about, as the source sorts it", max_length=LONG),
+            "feedback_text": Column("text", "what was said", max_length=100_000),
         },
         one_of=(("rating",), ("feedback_text",)),
         key=("feedback_id",),
         dated_by=("given_at",),
         happened=("given_at",),
+    ),
+    "rates": CanonicalTable(
+        grain="one row per currency and day from which on its rate holds",
+        columns={
+            "currency": Column("text", "currency of amounts, such as USD"),
+            "rated_date": Column("date", "first day of the rate; it holds until the next"),
+            "rate": Column("rate", "what one unit of it is worth in the currency of the source"),
+        },
+        required=("currency", "rated_date", "rate"),
+        key=("currency", "rated_date"),
     ),
     "campaigns": CanonicalTable(
         grain="one row per campaign",

@@ -252,9 +252,11 @@ def build(
     building = Building(contract, path, aside, connection, tell)
     try:
         try:
-            for name, table in contract.tables.items():
+            # Amounts of orders are converted by the rates.
+            for name, table in sorted(contract.tables.items(), key=lambda one: one[0] != "rates"):
                 if table.from_ is None:
                     building.read_table(name, [one for one in inputs if one.table == name])
+            building.notice()
         finally:
             connection.close()
         building.write_notes()

@@ -17,12 +17,16 @@ import pyarrow.parquet
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import profile, rules
+from crm_analysis.cleaning.amounts import PRECISION
+from crm_analysis.cleaning.conflicts import refuse_conflicts
 from crm_analysis.cleaning.consistency import collect_notices
-from crm_analysis.cleaning.conversion import seek
+from crm_analysis.cleaning.conversion import date_formats, reads_swapped, seek, swap_day_and_month
 from crm_analysis.cleaning.garbled import find_garbled
 from crm_analysis.cleaning.headers import match_columns, notice_ignored
+from crm_analysis.cleaning.noticing import notice_tables
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
+from crm_analysis.cleaning.texts import Cells
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
 from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
@@ -46,6 +50,7 @@ class Building:
         self.completeness: list[pd.DataFrame] = []
         self.outliers: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
+        self.labels: dict[str, list[str]] = {}
         self.ignored_columns: dict[str, list[str]] = {}
         # Of each file the table that read it last, and how.
         self.readers: dict[str, tuple[str, Records]] = {}
@@ -64,12 +69,12 @@ class Building:
             all_records.append(records)
         self.tell(f"cleaning {name}")
         staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
-        rows = rules.find_duplicates(staged, name, table)
+        rows = refuse_conflicts(staged, name, table)
+        rows = rules.find_duplicates(rows, name, table)
         rows = spread_order_amounts(rules.settle(rows), table)
-        labels = [one.label for one in inputs]
+        labels = self.labels[name] = [one.label for one in inputs]
         ledger = self._note_ledger(name, rows, inputs, all_records)
-        if ledgers.too_many_rejects(ledger):
-            raise self._rejects_error(rows, ledger, labels, all_records)
+        self._refuse_rejects(name, rows, ledger, inputs, all_records)
         self._note_rejects(name, rows, inputs, all_records)
         notices = collect_notices(rows, len(labels), rules.FILE_STEP, rules.POSITION)
         for label, records, *found in zip(labels, all_records, notices, garbled, strict=True):
@@ -79,6 +84,13 @@ class Building:
         of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
         self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
         self.outliers.append(profile.list_outliers(used, name, labels))
+        self._warn_of_table(name, ledgers.notice_derived(self.completeness[-1]))
+        if (
+            not table.drops_duplicates
+            and table.duplicates is None
+            and not set(CANONICAL[name].key) & set(table.columns)
+        ):
+            self._warn_of_table(name, rules.notice_repetitions(of_file))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
@@ -96,9 +108,13 @@ class Building:
         records = open_records(one.path, table.format, self.contract.time_zone)
         wanted = rules.source_columns(name, self.contract)
         columns = match_columns(wanted, records, one.label, self.path)
-        text = nw.from_native(self.connection.from_arrow(records.reader()))
+        uses = rules.column_uses(name, self.contract)
+        places = {f"_f{place}": uses[column] for place, column in enumerate(columns) if column in uses}
+        cells = Cells(records.reader(), places, self.contract.ids, records.noticed)
+        text = nw.from_native(self.connection.from_arrow(cells.cleaned()))
+        rates = self._open("rates") if "rates" in self.tables else None
         try:
-            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, records.epoch)
+            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, records.epoch, rates)
             staged = engine.insert(self.connection, rows, f"{name}_staged")
         except duckdb.Error as error:
             raise records.failure or error from error
@@ -150,18 +166,53 @@ class Building:
             frame = pd.DataFrame(part, columns=["line", "reason", "value", "raw_text"])
             self.rejects.append(frame.assign(table=name, file=one.label))
 
-    def _rejects_error(
-        self, rows: Table, ledger: pd.DataFrame, labels: list[str], all_records: list[Records]
-    ) -> InputError:
-        """What to say where too many rows are rejected: the commonest reason, and where it stands."""
-        reason = ledgers.commonest_reason(ledger)
+    def _refuse_rejects(
+        self, name: str, rows: Table, ledger: pd.DataFrame, inputs: list[Input], all_records: list[Records]
+    ) -> None:
+        """Stop where too many rows are rejected, or fewer but with day and month in each other's place."""
+        reason = ledgers.stopping_reason(ledger, self.contract.tables[name])
+        dates = reason or ledgers.frequent_reason(ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE)
+        if dates is None:
+            return
+        file, lines = self._find_examples(rows, dates, all_records)
+        hint = ""
+        if dates.startswith("E-DATE-1 "):
+            again = open_records(inputs[file].path, all_records[file].format, self.contract.time_zone)
+            texts = list(again.raw_texts(set(lines)).values())
+            hint = self._swapped_hint(name, dates, texts, again.is_text)
+        if reason or hint:
+            raise ledgers.rejects_error(ledger, dates, inputs[file].label, lines, hint)
+
+    def _swapped_hint(self, name: str, reason: str, texts: list[str], is_text: bool) -> str:
+        column = CANONICAL[name].columns.get(reason.partition(" ")[2])
+        formats = date_formats(column.type, self.contract.tables[name].format, is_text) if column else []
+        swapped = [swap_day_and_month(one) for one in formats]
+        return next((f"it looks like {one}; " for one in swapped if reads_swapped(texts, one)), "")
+
+    def _find_examples(self, rows: Table, reason: str, all_records: list[Records]) -> tuple[int, list[int]]:
+        """The first file with rows that are rejected for this reason, and their lines in it."""
         first = rows.filter(nw.col("_why") == reason).select(rules.POSITION).sort(rules.POSITION).head(EXAMPLES)
         positions = [divmod(int(one), rules.FILE_STEP) for one in engine.collect(first, EXAMPLES)[rules.POSITION]]
         for number, records in enumerate(all_records):
             positions += [(number, one.line) for one in records.broken[:MAX_REJECTS] if one.reason == reason]
         file = positions[0][0]
-        lines = [line for number, line in positions if number == file]
-        return ledgers.rejects_error(ledger, reason, labels[file], lines)
+        return file, [line for number, line in positions if number == file]
+
+    def notice(self) -> None:
+        """Warnings of what only whole tables tell."""
+        lines = self.contract.tables.get("order_lines")
+        tables = {name: self._open(name) for name in self.tables}
+        told = notice_tables(
+            tables,
+            has_returns=any(one["kind"].eq("return").any() for one in self.ledger),
+            checks_sharing=lines is not None and lines.conflicts is None,
+        )
+        for name, noticed in told.items():
+            self._warn_of_table("order_lines" if name == "orders" and lines else name, noticed)
+
+    def _warn_of_table(self, name: str, noticed: Iterable[Noticed]) -> None:
+        labels = self.labels.get(name, [])
+        self.warn(name, labels[0] if len(labels) == 1 else "", noticed)
 
     def warn(self, name: str, label: str, noticed: Iterable[Noticed]) -> None:
         """What the reports tell of a file of a table (schema.WARNINGS)."""
@@ -185,6 +236,7 @@ class Building:
             file, line = nw.col(rules.POSITION) // rules.FILE_STEP, nw.col(rules.POSITION) % rules.FILE_STEP
             parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
             used = used.with_columns(order_id=nw.concat_str(parts))
+        self._refuse_sums(name, used)
         self.tell("summing orders")
         # Sorted: the same orders make the same file, and a customer's stand together.
         by = ["customer_id", "order_id", "is_order", "ordered_at"]
@@ -192,12 +244,27 @@ class Building:
         if name == "order_lines":
             kept = [one for one in CANONICAL[name].columns if one in columns and one != "line_amount"]
             self._write(name, add_calendar(used).select(*kept, "ordered_date", "ordered_day", "kind", "line_amount"))
-        orders = engine.read_parquet(self.connection, self.folder / "orders.parquet")
+        orders = self._open("orders")
         span = engine.collect(
             orders.filter("is_order").select(first=nw.col("ordered_date").min(), last=nw.col("ordered_date").max()),
             1,
         ).iloc[0]
         self.dates = (span["first"], span["last"])
+
+    def _refuse_sums(self, name: str, used: Table) -> None:
+        """Stop where the sum of all amounts is not sure to be kept exactly; any part of it then is."""
+        types = used.collect_schema()
+        money = [one for one in ("line_amount", "profit_amount") if one in types]
+        sums = engine.collect(used.select(*[nw.col(one).abs().sum().alias(one) for one in money]), 1).iloc[0]
+        for one in money:
+            if sums[one] is not None and sums[one] >= Decimal(10) ** (PRECISION - types["line_amount"].scale):
+                raise InputError(
+                    "E-NUM-4",
+                    f"the amounts add up to {sums[one]:f}, more than can be kept exactly: check the unit of the amounts, or lower"
+                    " money_decimals or max_amount",
+                    file=", ".join(self.labels[name][:3]),
+                    column=one,
+                )
 
     def _write_contracts(self, used: Table) -> None:
         """``contracts`` as they are. Where they have no dates, ``observed_date`` is the day on which the export was made."""
@@ -222,6 +289,9 @@ class Building:
         one = engine.collect(span, 1).iloc[0]
         known = [day for day in (*self.dates, one["first"], one["last"]) if day is not None]
         self.dates = (min(known), max(known)) if known else (None, None)
+
+    def _open(self, name: str) -> Table:
+        return engine.read_parquet(self.connection, self.folder / f"{name}.parquet")
 
     def _write(self, name: str, table: Table) -> None:
         engine.write_parquet(table, self.folder / f"{name}.parquet")

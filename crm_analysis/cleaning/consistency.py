@@ -72,6 +72,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         # Entered after it was decided: when it began is not known.
         _before("E-DEAL-4", "closed_date", "opened_date", empties="opened_date"),
     ),
+    "rates": (Rule("E-NUM-7", ("rate",), nw.col("rate") <= 0, rejects=True),),
     "campaigns": (
         _before("E-DATE-5", "ended_date", "started_date", rejects=True),
         _negative("E-NUM-6", "cost_amount", rejects=True),

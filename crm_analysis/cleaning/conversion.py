@@ -5,26 +5,23 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
-from functools import reduce
+from datetime import date, datetime, timedelta
+from functools import partial, reduce
 
 import narwhals as nw
 
 from crm_analysis import engine
+from crm_analysis.cleaning.amounts import PRECISION
+from crm_analysis.cleaning.currencies import MAX_RATE, RATE_DECIMALS, sign_pattern
+from crm_analysis.cleaning.texts import EDGE_BLANKS, REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
-from crm_analysis.sources.contract import REST, ColumnSource, Contract, Format
+from crm_analysis.sources.contract import REST, ColumnSource, Contract, Format, Ids
 from crm_analysis.sources.records import CELL_ERRORS, DATE_TEXT, MOMENT_TEXT
 
-# Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
-# (As a pattern: the engine's trim is ten times slower with such a list of characters.)
-_BLANK = r"[\s\p{Z}\x0b\x{200b}\x{2060}\x{feff}]"
-EDGE_BLANKS = f"^{_BLANK}+|{_BLANK}+$"
 NO_ID = ("", "NULL", "null", "NaN", "nan")
 # How Salesforce and Zoho write that nothing was chosen from a list.
 NO_TEXT = ("", "--None--", "-None-")
-# A file's total may need more digits than any of its lines.
-PRECISION = 18
 
 
 @dataclass(frozen=True)
@@ -40,9 +37,9 @@ class Target:
 def read_columns(
     table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool, epoch: date
 ) -> Table:
-    """The table with each target typed under its name, ``repaired:<name>`` flags for ids, and ``_reason``: the first
-    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. ``is_text``: the file has no
-    date cells of its own; ``epoch``: day 0 of dates that are numbers."""
+    """The table with each target typed under its name, ``repaired:<name>`` flags for ids and texts, and ``_reason``: the first
+    target that cannot be read, as ``E-NUM-1 quantity``, or null, with its text in ``_value``. Its texts are clean
+    (cleaning.texts). ``is_text``: the file has no date cells of its own; ``epoch``: day 0 of dates that are numbers."""
     table = table.with_columns(*[_joined(target).alias(target.name) for target in targets])
     if written.serial_dates:
         dated = [target.name for target in targets if target.column.type in ("moment", "date")]
@@ -52,12 +49,15 @@ def read_columns(
         by_type.setdefault(target.column.type, []).append(target)
     table = _read_texts(table, by_type.get("id", []) + by_type.get("text", []))
     table = _read_flags(table, by_type.get("flag", []))
-    table = _read_numbers(table, by_type.get("money", []), contract.decimals, contract.max_amount, written)
+    table = _read_numbers(
+        table, by_type.get("money", []), contract.decimals, contract.max_amount, written, contract.currency
+    )
     table = _read_numbers(table, by_type.get("quantity", []), contract.quantity_decimals, contract.max_amount, written)
+    table = _read_numbers(table, by_type.get("rate", []), RATE_DECIMALS, MAX_RATE, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
     unread = [nw.when(~nw.col(f"reason:{target.name}").is_null()).then(_joined(target)) for target in targets]
-    table = table.with_columns(_reason=nw.coalesce(*reasons), _value=nw.coalesce(*unread))
+    table = table.with_columns(_reason=nw.coalesce(REFUSED, *reasons), _value=nw.coalesce(*unread))
     return table.with_columns(_reason=_or_cell_error(targets)).drop([f"reason:{target.name}" for target in targets])
 
 
@@ -94,12 +94,14 @@ def _reason(code: str, target: Target, where: nw.Expr) -> nw.Expr:
 
 
 def _read_texts(table: Table, targets: list[Target]) -> Table:
-    """Ids and texts: blanks around them and the contract's prefix and suffix go; an id written as a missing one is none."""
+    """Ids and texts: the contract's prefix and suffix go; an id written as a missing one is none."""
     if not targets:
         return table
     cleaned, missing = {}, {}
     for target in targets:
-        text = strip_blanks(nw.col(target.name))
+        text = nw.col(target.name)
+        if target.source.columns[1:]:
+            text = strip_blanks(text)
         if target.source.strip_suffix:
             text = text.str.replace_all(re.escape(target.source.strip_suffix) + "$", "")
         if target.source.strip_prefix:
@@ -113,7 +115,10 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
         missing[target.name] = no_value
     table = table.with_columns(**cleaned)
     return table.with_columns(
-        **{f"repaired:{target.name}": strip_blanks(nw.col(target.name)) != nw.col(target.name) for target in targets},
+        **{
+            f"repaired:{target.name}": any_of([nw.col(changed(one)) for one in target.source.names])
+            for target in targets
+        },
         **{
             target.name: nw.when(~nw.col(f"clean:{target.name}").is_in(missing[target.name])).then(
                 nw.col(f"clean:{target.name}")
@@ -135,13 +140,18 @@ def _read_flags(table: Table, targets: list[Target]) -> Table:
     """True and false by the contract's ``yes`` and ``no``; anything else is neither."""
     if not targets:
         return table
+    flag = Use("", is_folded=True)
+
+    def spelled(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return texts if texts == REST else tuple(spell(texts, flag, Ids()))
 
     def says(target: Target, texts: tuple[str, ...], others: tuple[str, ...]) -> nw.Expr:
-        text = strip_blanks(nw.col(target.name))
+        text = nw.col(target.name)
         return ~text.is_in(["", *others]) if texts == REST else text.is_in(texts)
 
-    yes = {target.name: says(target, target.source.yes, target.source.no) for target in targets}
-    no = {target.name: says(target, target.source.no, target.source.yes) for target in targets}
+    words = {target.name: (spelled(target.source.yes), spelled(target.source.no)) for target in targets}
+    yes = {target.name: says(target, *words[target.name]) for target in targets}
+    no = {target.name: says(target, *reversed(words[target.name])) for target in targets}
     reasons = {
         f"reason:{target.name}": _reason("E-FLAG-1", target, ~(yes[target.name] | no[target.name]))
         for target in targets
@@ -175,7 +185,7 @@ def seek(table: Table, sources: dict[str, ColumnSource]) -> Table:
 
 
 def _any_word(words: tuple[str, ...]) -> str:
-    return "(?i)" + "|".join(_word(word) for word in words)
+    return "(?i)" + "|".join(_word(word) for word in spell(words, Use("", is_text=True), Ids()))
 
 
 def _word(word: str) -> str:
@@ -184,9 +194,12 @@ def _word(word: str) -> str:
     return before + re.escape(word) + after
 
 
-def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int, written: Format) -> Table:
-    """Plain decimal numbers in the contract's marks. A grouping mark must stand between groups of three digits; more
-    decimals than ``scale`` are refused, not rounded, unless they are zeros."""
+def _read_numbers(
+    table: Table, targets: list[Target], scale: int, maximum: int, written: Format, currency: str | None = None
+) -> Table:
+    """Plain decimal numbers in the contract's marks; of money also with the sign of its ``currency``, and in an accountant's forms
+    where the contract has them. A grouping mark must stand between groups of three digits; more decimals than ``scale`` are
+    refused, not rounded, unless they are zeros."""
     if not targets:
         return table
     whole = r"\d+"
@@ -194,23 +207,30 @@ def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int,
         mark = re.escape(written.thousands)
         whole = rf"(?:\d{{1,3}}(?:{mark}\d{{3}})+|\d+)"
     point = re.escape(written.decimal)
-    number = rf"^[+-]?{whole}(?:{point}\d+)?$"
+    number = rf"[+-]?{whole}(?:{point}\d+)?"
     exact = rf"^[+-]?{whole}(?:{point}\d{{0,{scale}}}0*)?$"
+    foreign = rf"^[(+-]?{sign_pattern()}\s*{number}\W?$|^\(?{number}\s*{sign_pattern()}\W?$"
 
     def plain(text: nw.Expr) -> nw.Expr:
         if written.thousands:
             text = text.str.replace_all(written.thousands, "", literal=True)
         return text if written.decimal == "." else text.str.replace_all(written.decimal, ".", literal=True)
 
-    table = table.with_columns(**{f"text:{target.name}": strip_blanks(nw.col(target.name)) for target in targets})
-    table = table.with_columns(
-        **{
-            target.name: nw.when(nw.col(f"text:{target.name}").str.contains(exact)).then(
-                plain(nw.col(f"text:{target.name}"))
-            )
-            for target in targets
-        }
-    )
+    def unadorned(text: nw.Expr) -> nw.Expr:
+        if written.accounting:
+            text = _unaccounted(text)
+        if currency:
+            sign = sign_pattern(currency)
+            text = text.str.replace_all(rf"^([+-]?){sign}\s*|\s*{sign}$", r"\1")
+        return _unaccounted(text) if written.accounting else text
+
+    def read(text: nw.Expr) -> nw.Expr:
+        # The engine looks at the rarer forms only where the plain one does not fit.
+        bare = unadorned(text)
+        return nw.when(text.str.contains(exact)).then(plain(text)).when(bare.str.contains(exact)).then(plain(bare))
+
+    table = table.with_columns(**{f"text:{target.name}": nw.col(target.name) for target in targets})
+    table = table.with_columns(**{target.name: read(nw.col(target.name)) for target in targets})
     table = engine.parse_decimals(table, {target.name: (PRECISION, scale) for target in targets})
     reasons = {}
     for target in targets:
@@ -218,48 +238,91 @@ def _read_numbers(table: Table, targets: list[Target], scale: int, maximum: int,
         is_empty = text == ""
         unread = value.is_null() if target.is_required else value.is_null() & ~is_empty
         too_large = (value > maximum) | (value < -maximum)
-        reasons[f"reason:{target.name}"] = nw.coalesce(
-            _reason("E-NUM-3", target, too_large),
-            _reason("E-NUM-2", target, unread & text.str.contains(number) & ~text.str.contains(exact)),
-            _reason("E-NUM-3", target, unread & text.str.contains(exact)),
-            _reason("E-NUM-1", target, unread),
+        why = (
+            nw.when(unadorned(text).str.contains(exact))
+            .then(nw.lit("E-NUM-3"))
+            .when(unadorned(text).str.contains(f"^{number}$"))
+            .then(nw.lit("E-NUM-2"))
+            .when(text.str.contains(foreign) if currency else nw.lit(False))
+            .then(nw.lit("E-CUR-1"))
+            .otherwise(nw.lit("E-NUM-1"))
+        )
+        reasons[f"reason:{target.name}"] = nw.when(too_large | unread).then(
+            nw.concat_str(nw.when(too_large).then(nw.lit("E-NUM-3")).otherwise(why), nw.lit(f" {target.name}"))
         )
     return table.with_columns(**reasons).drop([f"text:{target.name}" for target in targets])
 
 
+def _unaccounted(text: nw.Expr) -> nw.Expr:
+    """(12.50) and 12.50- as -12.50."""
+    text = text.str.replace_all("\N{MINUS SIGN}", "-", literal=True)
+    return text.str.replace_all(r"^\(\s*([^-]+?)\s*\)$|^([^-]+?)\s*-$", r"-\1\2")
+
+
 def _read_moments(table: Table, targets: list[Target], contract: Contract, written: Format, is_text: bool) -> Table:
-    """Days and moments by the contract's formats, in its time zone; a day outside ``valid_dates`` is a typing error."""
+    """Days and moments by the contract's formats, in its time zone; a day outside ``valid_dates`` is a typing error, and so is a
+    moment more than a day after ``covers_until``."""
     if not targets:
         return table
-    formats = {}
-    for target in targets:
-        # A day may also stand in a column of moments.
-        wanted = (
-            (written.date, written.datetime) if target.column.type == "date" else (written.datetime or written.date,)
-        )
-        typed = (MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ()
-        formats[target.name] = [*filter(None, wanted), *typed]
+    formats = {target.name: date_formats(target.column.type, written, is_text) for target in targets}
     table = table.with_columns(
         # Z is the zone of Greenwich; the engine's %z reads numbers only.
         **{
-            target.name: strip_blanks(nw.col(target.name)).str.replace_all("[Zz]$", "+00:00")
+            target.name: nw.col(target.name).str.replace_all("[Zz]$", "+00:00")
             if any("%z" in one for one in formats[target.name])
-            else strip_blanks(nw.col(target.name))
+            else nw.col(target.name)
             for target in targets
         },
-    ).with_columns(**{f"is_empty:{target.name}": nw.col(target.name) == "" for target in targets})
+        **{f"text:{target.name}": nw.col(target.name) for target in targets},
+    )
     table = engine.parse_moments(table, formats, contract.time_zone)
     first_day, last_day = contract.valid_dates.from_, contract.valid_dates.to
     reasons = {}
     for target in targets:
-        value = nw.col(target.name).cast(nw.Date)
-        unread = value.is_null() if target.is_required else value.is_null() & ~nw.col(f"is_empty:{target.name}")
-        reasons[f"reason:{target.name}"] = nw.coalesce(
-            _reason("E-DATE-1", target, unread),
+        text, value = nw.col(f"text:{target.name}"), nw.col(target.name).cast(nw.Date)
+        # The engine takes words such as epoch for its first day.
+        is_word = nw.when(value == nw.lit(_DAY_OF_WORDS)).then(~text.str.contains("[0-9]")).otherwise(nw.lit(False))
+        unread = value.is_null() if target.is_required else value.is_null() & (text != "")
+        found = [
+            _reason("E-DATE-1", target, unread | is_word),
             _reason("E-DATE-3", target, (value < nw.lit(first_day)) | (value > nw.lit(last_day))),
-        )
+        ]
+        if contract.covers_until and target.column.type == "moment":
+            latest = contract.covers_until + timedelta(days=1)
+            found.append(_reason("E-DATE-4", target, value > nw.lit(latest)))
+        reasons[f"reason:{target.name}"] = nw.coalesce(*found)
     days = {target.name: nw.col(target.name).cast(nw.Date) for target in targets if target.column.type == "date"}
-    return table.with_columns(**reasons, **days).drop([f"is_empty:{target.name}" for target in targets])
+    return table.with_columns(**reasons, **days).drop([f"text:{target.name}" for target in targets])
+
+
+_DAY_OF_WORDS = date(1900, 1, 1)
+
+
+def date_formats(kind: str, written: Format, is_text: bool) -> list[str]:
+    """The strptime formats of a column of days or moments, in the order in which they are tried."""
+    # A day may also stand in a column of moments.
+    wanted = (written.date, written.datetime) if kind == "date" else (written.datetime or written.date,)
+    return [*filter(None, wanted), *((MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ())]
+
+
+def swap_day_and_month(written: str) -> str:
+    """A strptime format with the day where the month stands, and the other way round."""
+    return re.sub("%[dm]", lambda found: "%d" if found[0] == "%m" else "%m", written)
+
+
+def reads_swapped(texts: list[str], swapped: str) -> bool:
+    """Whether each of the lines has a cell that reads by this format."""
+    return bool(texts) and all(any(map(partial(_reads, swapped), _CELL.split(text))) for text in texts)
+
+
+_CELL = re.compile("[,;|\t\"']")
+
+
+def _reads(written: str, text: str) -> bool:
+    try:
+        return bool(datetime.strptime(text.strip(), written))  # noqa: DTZ007 (only whether it reads)
+    except ValueError:
+        return False
 
 
 def any_of(conditions: list[nw.Expr]) -> nw.Expr:

@@ -8,17 +8,21 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine
+from crm_analysis.cleaning.amounts import AMOUNTS
 from crm_analysis.cleaning.profile import month_of
 from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
 from crm_analysis.schema import CANONICAL, LEDGER
-from crm_analysis.sources.records import Records
+from crm_analysis.sources.contract import TableContract
+from crm_analysis.sources.records import Noticed, Records
 
 MAX_LEDGER_ROWS = 1_000_000
 # Bad rows beyond these shares stop the run: a report on what is left would mislead.
 MAX_REJECTED_ROWS_SHARE, MAX_REJECTED_MONEY_SHARE = 0.05, 0.02
+# A few unmarked returns, or a few moments still to come, are slips; more are another way of writing.
+MAX_UNMARKED_SHARE, MAX_FUTURE_SHARE, MAX_SWAPPED_SHARE = 0.005, 0.01, 0.01
 WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 
 
@@ -99,7 +103,32 @@ def commonest_reason(ledger: pd.DataFrame) -> str:
     return rejected.groupby("reason")["n_rows"].sum().sort_values(ascending=False).index[0]
 
 
-def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]) -> InputError:
+def stopping_reason(ledger: pd.DataFrame, table: TableContract) -> str | None:
+    """For what the run must stop, if anything: too many rejects in all, or too many of a kind that tells of a wrong contract."""
+    bounds = {"E-CUR-1": 0.0, "E-DATE-4": MAX_FUTURE_SHARE}
+    if table.negatives is None:
+        bounds["E-NUM-5"] = MAX_UNMARKED_SHARE
+    if table.conflicts == "stop":
+        bounds["E-KEY-1"] = 0.0
+    found = [frequent_reason(ledger, code, bound) for code, bound in bounds.items()]
+    return next((one for one in found if one), commonest_reason(ledger) if too_many_rejects(ledger) else None)
+
+
+def frequent_reason(ledger: pd.DataFrame, code: str, bound: float) -> str | None:
+    """The commonest reason with this code, where more than this share of the rows is rejected for it."""
+    n = ledger.loc[ledger["fate"].isin(["used", "rejected"]), "n_rows"].sum()
+    known = ledger[(ledger["fate"] == "rejected") & (ledger["reason"].fillna("").str.partition(" ")[0] == code)]
+    return commonest_reason(known) if known["n_rows"].sum() > bound * n else None
+
+
+def notice_derived(completeness: pd.DataFrame) -> list[Noticed]:
+    """Amounts that follow from others (E-FILL-1), and rows whose amounts were converted (E-CUR-4), of one table's completeness."""
+    codes = {**dict.fromkeys(AMOUNTS, "E-FILL-1"), "currency": "E-CUR-4"}
+    derived = completeness[completeness["column"].isin(codes)].groupby("column")["n_repaired"].sum()
+    return [Noticed(codes[column], column, int(n)) for column, n in derived.items() if n]
+
+
+def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int], hint: str = "") -> InputError:
     """What to say of a table with too many rejects: the reason, its first lines in the first file, and what to do."""
     row_share, money_share = shares_rejected(ledger)
     # The money of what could not be read is often not known.
@@ -108,7 +137,7 @@ def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int]
     n = int(ledger.loc[(ledger["reason"] == reason) & (ledger["file"] == file), "n_rows"].sum())
     return InputError(
         code,
-        f"{explain(reason)}; {row_share:.1%} of the rows{money} of the table {ledger['table'].iloc[0]} would be lost:"
+        f"{explain(reason)}; {hint}{row_share:.1%} of the rows{money} of the table {ledger['table'].iloc[0]} would be lost:"
         " mend the contract or the file",
         file=file,
         column=column or None,
@@ -139,13 +168,15 @@ _EXPLAIN = {
     "E-NUM-1": mark("the text is not a number in the contract's decimal and thousands marks"),
     "E-NUM-2": mark("the number has more decimals than money_decimals or quantity_decimals"),
     "E-NUM-3": mark("the number is larger than max_amount"),
-    "E-NUM-5": mark("the amount is negative and nothing marks a return: write returns, or negatives: return"),
+    "E-NUM-5": mark(
+        "the amount is negative and nothing marks a return: write returns, negatives: return, or negatives: reject"
+    ),
     "E-NUM-6": mark("the number is negative"),
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
     "E-DATE-5": mark("a date is before the one that it must follow"),
     "E-EMPTY-1": mark("a column that must be filled is empty"),
-    "E-KEY-1": mark("the number stands on several rows that differ: the last is used"),
+    "E-KEY-2": mark("the number stands on several rows that differ: the last is used"),
     "E-ROW-7": mark("the row has neither a rating nor a text"),
     "E-PAY-1": mark("the invoice was paid before it was written: taken as paid in advance"),
     "E-PAY-2": mark("the amount of the invoice is negative: taken as a credit note"),
@@ -153,6 +184,30 @@ _EXPLAIN = {
     "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
     "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
     "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
+    "E-DATE-4": mark("the moment is more than a day after covers_until: mend it, or move covers_until"),
+    "E-ID-3": mark("ids that differ only by zeros before them: kept apart, though 007 and 7 may be one"),
+    "E-ID-4": mark(
+        "the id is a number that a spreadsheet has cut: format the column as text, or write ids: {exponents: keep}"
+    ),
+    "E-ID-5": mark("ids that differ only by capital letters: kept apart, unless the contract says ids: {case: fold}"),
+    "E-CTRL-2": mark("the text has half of a character, which cannot be shown"),
+    "E-CTRL-3": mark("control characters in texts became �, characters that nobody sees were taken out"),
+    "E-LEN-1": mark("the text is longer than its column may be"),
+    "E-NUM-7": mark("the number is not above zero"),
+    "E-CUR-1": mark("the amount is in another currency: map the column currency and give the table rates"),
+    "E-CUR-2": mark("the amount has no currency"),
+    "E-CUR-3": mark("no rate of the currency is as old as the order"),
+    "E-CUR-4": mark(
+        "amounts of other currencies were converted by the rates of their days and rounded once, half to even"
+    ),
+    "E-FILL-1": mark("the value was empty and follows exactly from quantity, price and amount of its line"),
+    "E-KEY-1": mark(
+        "rows of one key differ, or an order number has several customers: write conflicts: keep if so be it"
+    ),
+    "E-DUP-2": mark("rows without an id of their own are equal: all are used"),
+    "E-REF-1": mark("returns without an order before them, or larger than it: all are used"),
+    "E-REF-2": mark("the customers of these orders are not in the table of customers"),
+    "E-REF-3": mark("these customers have no order"),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION
+from crm_analysis.cleaning.amounts import PRECISION
 from crm_analysis.engine import Table
 from crm_analysis.schema import ORDERS
 

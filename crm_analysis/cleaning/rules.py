@@ -11,12 +11,15 @@ from datetime import date
 import narwhals as nw
 
 from crm_analysis import engine
+from crm_analysis.cleaning.amounts import AMOUNTS, PRECISION, fill_amounts
 from crm_analysis.cleaning.consistency import NOTICE, check_consistency
-from crm_analysis.cleaning.conversion import PRECISION, Target, all_of, any_of, read_columns, seek, strip_blanks
+from crm_analysis.cleaning.conversion import Target, all_of, any_of, read_columns, seek, strip_blanks
+from crm_analysis.cleaning.currencies import convert
+from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
-from crm_analysis.schema import CANONICAL, Column
+from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
-from crm_analysis.sources.records import LINE
+from crm_analysis.sources.records import LINE, Noticed
 from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
 
 # Rows are known by file and line: position = file number · FILE_STEP + line.
@@ -31,12 +34,13 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     named ``<table>.<column>``."""
     table, shape = contract.tables[name], CANONICAL[name]
     required = {*shape.key, *shape.required} - set(shape.may_be_empty)
-    if name in ORDER_TABLES:
+    if name in ORDER_TABLES and not set(AMOUNTS) <= set(table.columns):
         required |= {"line_amount"} if "line_amount" in table.columns else {"quantity", "unit_price", "order_amount"}
     if name == "contracts":
         required |= {"started_date", "tenure_months", "is_ended"}
+    attribute = Column("text", "attribute", max_length=LONG)
     targets = [
-        Target(column, shape.columns.get(column, Column("text", "attribute")), source, column in required)
+        Target(column, shape.columns.get(column, attribute), source, column in required)
         for column, source in table.sources.items()
     ]
     for other_name, other in contract.tables.items():
@@ -44,7 +48,7 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
             targets += [
                 Target(
                     f"{other_name}.{column}",
-                    CANONICAL[other_name].columns.get(column, Column("text", "attribute")),
+                    CANONICAL[other_name].columns.get(column, attribute),
                     source,
                     False,
                 )
@@ -83,36 +87,70 @@ def name_columns(name: str, contract: Contract) -> list[str]:
     ]
 
 
+def column_uses(name: str, contract: Contract) -> dict[str, Use]:
+    """What each column of the file is read as, that the contract speaks of; as an id where it is one too."""
+    uses: dict[str, Use] = {}
+    table = contract.tables[name]
+    for target in plan_targets(name, contract):
+        kind = target.column.type
+        use = Use(
+            target.name,
+            is_id=kind == "id",
+            is_text=kind == "text",
+            is_folded=kind == "flag" or (table.format.accounting and kind in ("money", "quantity", "rate")),
+            max_length=target.column.max_length if kind in ("id", "text") and not target.source.is_sought else None,
+        )
+        for column in target.source.names:
+            known = uses.get(column, use)
+            uses[column] = known if (known.is_id, known.is_text) >= (use.is_id, use.is_text) else use
+    for rule in _rules(table):
+        uses.setdefault(_rule_source(rule, table), Use(rule.column, is_text=True))
+    return uses
+
+
 def read_rows(
-    text: Table, file_number: int, columns: list[str], name: str, contract: Contract, is_text: bool, epoch: date
+    text: Table,
+    file_number: int,
+    columns: list[str],
+    name: str,
+    contract: Contract,
+    is_text: bool,
+    epoch: date,
+    rates: Table | None = None,
 ) -> Table:
-    """A file's text (``_f0``, ``_f1``, … named ``columns`` in the file, and ``_line``) → typed rows with what the fates need:
-    ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and for orders ``kind``
-    and the signed ``line_amount``."""
+    """A file's clean text (``_f0``, ``_f1``, … named ``columns`` in the file, ``_line``, and what cleaning.texts adds) → typed rows
+    with what the fates need: ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and
+    for orders ``kind`` and the signed ``line_amount``, by ``rates`` in the currency of the source."""
     table = contract.tables[name]
     place = {column: f"_f{number}" for number, column in enumerate(columns)}
+    uses = column_uses(name, contract)
     text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
     text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
     for column in source_columns(name, contract):
         if column not in place:
             place[column] = f"_f{len(place)}"
-            text = text.with_columns(nw.lit("").alias(place[column]))
+            text = text.with_columns(nw.lit("").alias(place[column]), nw.lit(False).alias(changed(place[column])))
     if table.fill_down:
         text = fill_down(text, place[table.fill_down.within], [place[one] for one in table.fill_down.columns])
     rules = {
-        f"{_RULE}{number}": _applies(place[_rule_source(rule, table)], rule)
+        f"{_RULE}{number}": _applies(place[column], rule, uses[column], contract)
         for number, rule in enumerate(_rules(table))
+        for column in [_rule_source(rule, table)]
     }
     text = text.with_columns((nw.lit(file_number * FILE_STEP) + nw.col(LINE)).cast(nw.Int64).alias(POSITION), **rules)
     targets = [
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
         for target in plan_targets(name, contract)
     ]
+    flags = [changed(place[one]) for one, use in uses.items() if use.is_id or use.is_text]
     rows = read_columns(text, targets, contract, table.format, is_text, epoch)
-    rows = refuse_totals(rows, list(place.values()), name, table).drop([*place.values(), LINE])
+    rows = refuse_totals(rows, list(place.values()), name, table).drop([*place.values(), LINE, *flags, REFUSED])
     rows = seek(exclude(rows, table), sought(table))
     if name in ORDER_TABLES:
+        rows = fill_amounts(rows, table, contract)
         rows = sign_amounts(rows, table, contract)
+        if "currency" in table.columns:
+            rows = convert(rows, name, table, contract, rates)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
     return check_consistency(rows, name).drop(list(rules))
@@ -142,9 +180,10 @@ def _rule_source(rule: Rule, table: TableContract) -> str:
     return names[0] if names else rule.column
 
 
-def _applies(column: str, rule: Rule) -> nw.Expr:
-    text = strip_blanks(nw.col(column))
-    return text.str.starts_with(rule.prefix) if rule.prefix is not None else text.is_in(rule.values)
+def _applies(column: str, rule: Rule, use: Use, contract: Contract) -> nw.Expr:
+    if rule.prefix is not None:
+        return nw.col(column).str.starts_with(*spell([rule.prefix], use, contract.ids))
+    return nw.col(column).is_in(spell(rule.values, use, contract.ids))
 
 
 def refuse_totals(rows: Table, cells: list[str], name: str, table: TableContract) -> Table:
@@ -213,7 +252,7 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     amount = nw.col("line_amount")
     too_large = amount.is_null() | (amount > contract.max_amount) | (amount < -contract.max_amount)
     reasons = [nw.when(too_large).then(nw.lit("E-NUM-3 line_amount"))]
-    if table.negatives == "reject":
+    if table.negatives != "return":
         reasons.append(nw.when((amount < 0) & ~nw.col("_is_return")).then(nw.lit("E-NUM-5 line_amount")))
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
@@ -255,9 +294,16 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
         )
         if end == "max":
             kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
-    notices = {f"{NOTICE}E-KEY-1 {', '.join(key)}": kept} if key and is_last else {}
+    notices = {f"{NOTICE}E-KEY-2 {', '.join(key)}": kept} if key and is_last else {}
     rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
     return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
+
+
+def notice_repetitions(used: Table) -> list[Noticed]:
+    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-2)."""
+    repeated = used.group_by(ROW_HASH).agg(n=nw.len()).filter(nw.col("n") > 1)
+    n = engine.collect(repeated.select((nw.col("n") - 1).sum().alias("n")), 1).iloc[0, 0]
+    return [Noticed("E-DUP-2", None, int(n))] if n else []
 
 
 def settle(rows: Table) -> Table:

@@ -38,7 +38,8 @@ class Format:
     """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
     need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``max_bytes``: a larger file,
-    unpacked where it is compressed, is not read."""
+    unpacked where it is compressed, is not read. ``accounting``: numbers below zero may be written (12.50) or 12.50-, and digits
+    full-width."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -53,6 +54,7 @@ class Format:
     sheet: str | None = None
     serial_dates: bool = False
     max_bytes: int = 20_000_000_000
+    accounting: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -215,7 +217,11 @@ class FillDown:
 class TableContract:
     """One canonical table of the source.
 
-    ``negatives``: what a negative amount is that no rule of ``returns`` marks. ``free_orders``: whether an order of only
+    ``negatives``: what a negative amount is that no rule of ``returns`` marks; where this is not said, a few are rejected and
+    more stop the run. ``conflicts``: what becomes of rows that have a key in common and differ: all are rejected, or stop the run,
+    or of a key the first is kept (of dated records, which are exported again when they change, the last) and under an order number
+    each customer's order; by default customers, products and orders are rejected, order lines and dated records kept.
+    ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
     where rows have an id of their own, and kept where equal rows may well be different orders. ``allow_empty``: whether a
     file may have a header and no rows.
@@ -230,10 +236,11 @@ class TableContract:
     fill_down: FillDown | None = None
     returns: Returns | None = None
     exclude: tuple[Exclusion, ...] = ()
-    negatives: Literal["return", "reject"] = "reject"
+    negatives: Literal["return", "reject"] | None = None
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
     allow_empty: bool = False
+    conflicts: Literal["reject", "stop", "keep"] | None = None
 
     def __post_init__(self) -> None:
         if bool(self.files) + (self.database is not None) + (self.from_ is not None) != 1:
@@ -253,6 +260,15 @@ class TableContract:
     def drops_duplicates(self) -> bool:
         has_id = any(one in self.columns for one in _ROW_IDS)
         return (self.duplicates or ("drop" if has_id else "keep")) == "drop"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ids:
+    """How ids of all tables are compared, beyond blanks and width. ``case``: whether ab and AB are two, or one, written small.
+    ``exponents``: what 1.38E+10 is, a number that a spreadsheet has cut, or a code of its own."""
+
+    case: Literal["keep", "fold"] = "keep"
+    exponents: Literal["reject", "keep"] = "reject"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -288,6 +304,7 @@ class Contract:
     max_amount: int = 10_000_000
     covers_until: date | None = None
     valid_dates: ValidDates = field(default_factory=ValidDates)
+    ids: Ids = field(default_factory=Ids)
     sample_company: SampleCompany | None = None
     tables: dict[str, TableContract]
 

@@ -27,6 +27,7 @@ from crm_analysis.sources.records import (
     DATE_TEXT,
     DELIMITERS,
     HEAD_RECORDS,
+    LONE_SURROGATE,
     MAX_BROKEN,
     MOMENT_TEXT,
     Broken,
@@ -47,6 +48,19 @@ _END_MARK = "\x1a"
 _MIN_SHIFTED = 10
 # A regular expression can count no further.
 _MAX_JOINED_COLUMNS = 500
+_SURROGATE_IN_UTF8 = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
+
+
+def _mark_surrogate(error: UnicodeError) -> tuple[str, int]:
+    """Half a surrogate pair is one bad cell (E-CTRL-2), not another encoding of the file."""
+    if error.encoding == "utf-8" and (found := _SURROGATE_IN_UTF8.match(error.object, error.start)):
+        return LONE_SURROGATE, found.end()
+    if error.encoding.startswith("utf-16") and error.reason.startswith("illegal"):
+        return LONE_SURROGATE, error.start + 2
+    raise error
+
+
+codecs.register_error("mark surrogate", _mark_surrogate)
 
 
 class CsvRecords(Records):
@@ -334,7 +348,7 @@ class _Utf8(io.RawIOBase):
         self._encoding, bom = next(
             ((name, bom) for bom, name in _BOMS.items() if start.startswith(bom)), (written.encoding, b"")
         )
-        self._decoder = codecs.getincrementaldecoder(self._encoding)()
+        self._decoder = codecs.getincrementaldecoder(self._encoding)("mark surrogate")
         self._pending = start[len(bom) :]
         self._out = b""
         self._n_bytes, self._n_lines = len(bom), 0

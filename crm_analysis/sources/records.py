@@ -30,6 +30,8 @@ CELL_ERRORS = {
         "E-XLS-2",
     ),
 }
+# What stands for half of a surrogate pair, which is no character and no text can hold: a code that Unicode keeps for such use.
+LONE_SURROGATE = "\ufdd0"
 # How a date cell of a spreadsheet, or a typed column, is written as text.
 DATE_TEXT, MOMENT_TEXT = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 

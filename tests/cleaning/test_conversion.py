@@ -41,7 +41,7 @@ def test_plain_numbers_are_read_exactly(make_shop):
     ("code", "texts"),
     [
         ("E-NUM-1", ["", "x", "1e3", "inf", "NaN", "1,50", "1,234.50", "1.234,56", "1 000", "--1"]),  # A61, A66
-        ("E-NUM-1", ["\uff11\uff12", "(12.50)", "12.50-", "€5", "5 EUR", "1_000", ".", "-", "0x10"]),  # A62, A63
+        ("E-NUM-1", ["\uff11\uff12", "(12.50)", "12.50-", "1_000", ".", "-", "0x10", "€", "5 XYZ"]),  # A62, A63
         ("E-NUM-2", ["10.999", "0.001", "1.2345678901234567890"]),  # A63
         ("E-NUM-3", ["10000000.01", "1" + "0" * 17]),  # A66
     ],
@@ -140,7 +140,8 @@ def test_dates_are_read_by_the_format_alone(make_shop):
     [
         ("E-DATE-1", ["", "31.01.2024", "01/31/2024", "20240131", "2024-01-31 10:00", "45297", "soon"]),  # A69
         ("E-DATE-1", ["2024-02-30", "2023-02-29", "2024-13-01", "0000-00-00", "\uff12\uff10\uff12\uff14-01-31"]),  # A72
-        ("E-DATE-3", ["1989-12-31", "2100-01-01", "9999-12-31", "24-01-31", "infinity", "epoch"]),  # A73, A75
+        ("E-DATE-1", ["infinity", "-infinity", "epoch", "EPOCH"]),  # A73
+        ("E-DATE-3", ["1989-12-31", "2100-01-01", "9999-12-31", "24-01-31"]),  # A73, A75
     ],
 )
 def test_other_days_are_rejected(make_shop, code, texts):
@@ -203,7 +204,7 @@ def customers(make_shop, texts, **kwargs) -> list[str | None]:
 
 
 def test_an_id_is_the_text_that_stands_there(make_shop):  # A49, A50, A51, A53, A54
-    texts = ["007", "7", "1E5", "90071992547409930001", "TRUE", "NA", "None", "N/A", "c 1", "王芳", "0", "NULLA"]
+    texts = ["007", "7", "9E", "90071992547409930001", "TRUE", "NA", "None", "N/A", "c 1", "王芳", "0", "NULLA"]
     assert customers(make_shop, texts) == texts
 
 

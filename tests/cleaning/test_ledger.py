@@ -25,6 +25,7 @@ tables:
     columns: {order_id: o, customer_id: c, ordered_at: d, quantity: q, unit_price: p}
     returns: {order_id_prefix: R}
     exclude: [{column: o, prefix: TEST, reason: test}]
+    negatives: reject
 """
 GOOD = [f"G{number},c{number},2024-06-01,1,100.00" for number in range(400)]
 

@@ -65,7 +65,7 @@ def test_a_return_is_known_behind_any_blank(make_shop, prefix):
 
 
 def test_an_unmarked_negative_amount_is_rejected(make_shop):  # A57
-    source = make_shop("A,c,2024-01-31,-1,5.00", "B,c,2024-01-31,1,-5.00")
+    source = make_shop("A,c,2024-01-31,-1,5.00", "B,c,2024-01-31,1,-5.00", also="    negatives: reject\n")
     assert source.rejects() == [(2, "E-NUM-5 line_amount"), (3, "E-NUM-5 line_amount")]
     assert lines(source) == {}
 
@@ -143,7 +143,8 @@ def test_the_same_cells_in_other_columns_are_no_repetition(make_source):
 
 
 def test_a_repetition_of_what_cannot_be_read_is_rejected_with_it(make_shop):
-    source = make_shop(*["A,c,soon,2,5.00"] * 2, *["B,c,2024-01-31,-2,5.00"] * 2)
+    text = [*["A,c,soon,2,5.00"] * 2, *["B,c,2024-01-31,-2,5.00"] * 2]
+    source = make_shop(*text, also="    negatives: reject\n")
     assert source.fates() == {
         ("used", None): 200,
         ("rejected", "E-DATE-1 ordered_at"): 2,
@@ -180,14 +181,15 @@ CUSTOMERS = (
 ORDER = "order,customer,day,pieces,price\nA,c1,2024-01-31,1,5.00\n"
 
 
-def people(make_source, text) -> list[tuple]:
+def people(make_source, text, also="") -> list[tuple]:
     files = {"orders.csv": ORDER, "customers.csv": "id,size,status\n" + text}
-    rows = make_source(CUSTOMERS, files).build().rows("customers")
+    rows = make_source(CUSTOMERS + also, files).build().rows("customers")
     return sorted((row["customer_id"], row["size"]) for row in rows)
 
 
-def test_of_a_customer_that_stands_twice_the_first_row_is_used(make_source):
-    assert people(make_source, "c1,large,\nc2,small,\nc1,small,\n") == [("c1", "large"), ("c2", "small")]
+def test_of_a_customer_that_stands_twice_the_first_row_is_used_where_the_contract_says_so(make_source):
+    text = "c1,large,\nc2,small,\nc1,small,\n"
+    assert people(make_source, text, "    conflicts: keep\n") == [("c1", "large"), ("c2", "small")]
 
 
 def test_an_excluded_row_does_not_take_the_place_of_a_good_one(make_source):

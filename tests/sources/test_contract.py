@@ -44,7 +44,7 @@ def test_defaults(contract):
     table = shop.tables["order_lines"]
     assert (shop.decimals, shop.quantity_decimals, shop.max_amount) == (2, 0, 10_000_000)
     assert (shop.valid_dates.from_, shop.valid_dates.to) == (date(1990, 1, 1), date(2099, 12, 31))
-    assert (table.negatives, table.free_orders, table.drops_duplicates) == ("reject", "ignore", True)
+    assert (table.negatives, table.free_orders, table.drops_duplicates) == (None, "ignore", True)
     assert (table.format.encoding, table.format.delimiter, table.format.decimal, table.format.thousands) == (
         "utf-8", ",", ".", "",
     )  # fmt: skip
