@@ -244,9 +244,7 @@ def test_a_method_whose_table_the_source_lacks_is_left_out_and_the_index_says_wh
     told = root.publish(methods="quality")
     assert "left out: quality (the source has no table salespeople and visits)" in told
     assert ran == []
-    assert "the source has no table salespeople and visits" in (root.bundle / "index.html").read_text(
-        encoding="utf-8"
-    )
+    assert "the source has no table salespeople and visits" in (root.bundle / "index.html").read_text(encoding="utf-8")
 
 
 def test_a_source_in_which_nothing_has_a_date_is_told(root):
