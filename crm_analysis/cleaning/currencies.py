@@ -63,17 +63,21 @@ def convert(rows: Table, name: str, table: TableContract, contract: Contract, ra
     is_rated = is_foreign & ~nw.col("_rate").is_null()
     types = rows.collect_schema()
     money = {"line_amount", *(one for one in table.columns if CANONICAL[name].columns[one].type == "money")}
+    rated = {one: _at_rate(one, types[one].scale, contract.decimals) for one in sorted(money)}
+    fits = {one: amount.abs() <= contract.max_amount for one, amount in rated.items()}
     converted = {
-        one: nw.when(is_rated)
-        .then(_at_rate(one, types[one].scale, contract.decimals).cast(types[one]))
-        .otherwise(nw.col(one))
-        for one in sorted(money)
+        one: nw.when(~is_rated).then(nw.col(one)).when(fits[one]).then(amount.cast(types[one]))
+        for one, amount in rated.items()
     }
+    is_large = [
+        nw.when(is_rated & ~nw.col(one).is_null() & ~fit.fill_null(False)).then(nw.lit(f"E-NUM-3 {one}"))
+        for one, fit in fits.items()
+    ]
     lacks_rate = nw.when(is_foreign & nw.col("_rate").is_null()).then(nw.lit("E-CUR-3 currency"))
     rows = rows.with_columns(
         **converted,
         **{"repaired:currency": is_rated},
-        _reason=nw.coalesce("_reason", lacks_currency, lacks_rate),
+        _reason=nw.coalesce("_reason", lacks_currency, lacks_rate, *is_large),
     )
     return rows.drop("_day", "_rated", "_rate")
 

@@ -343,8 +343,8 @@ RATES = """  rates:
     format: {date: "%Y-%m-%d"}
     columns: {rated_date: day, currency: code, rate: rate}
 """
-# On 2 May 0.125 is half-way between 0.12 and 0.13, and 0.375 between 0.37 and 0.38.
-RATE_FILE = "day,code,rate\n2024-05-02,USD,0.5\n2024-05-03,USD,0.8\n2024-05-02,SEK,0.0871234\n"
+# Its four rows are in the ledger too. On 2 May 0.125 is half-way between 0.12 and 0.13, and 0.375 between 0.37 and 0.38.
+RATE_FILE = "day,code,rate\n2024-05-02,USD,0.5\n2024-05-03,USD,0.8\n2024-05-02,SEK,0.0871234\n2024-05-02,VND,99999\n"
 
 
 def paid(*lines: str) -> dict[str, str]:
@@ -396,11 +396,8 @@ NUMBERS = [
         )
         for code, texts in {
             "CNY": ("¥5", "￥5.00", "5元", "5.00 元", "CN¥5", "RMB 5", "5人民币"),
-            "JPY": ("¥5", "5円", "￥5"),
             "SEK": ("5 kr", "5kr"),
-            "BRL": ("R$5", "R$ 5.00"),
             "CAD": ("$5", "CA$5", "CAD 5"),
-            "GBP": ("£5",),
         }.items()
     ],
     *[
@@ -413,7 +410,7 @@ NUMBERS = [
             column="unit_price",
             rows="3 (1 row)",
         )
-        for text in ("$5", "5 kr", "R$5", "5 元", "USD 5.00", "-£5", "5円")
+        for text in ("R$5", "5 元", "USD 5.00", "-£5")
     ],
     Case(
         id="A64",
@@ -441,11 +438,18 @@ NUMBERS = [
             "H,c1,2024-05-02,1,1.00,",
             "I,c1,2024-05-02,1,1.00,€",
         ),  # fmt: skip
-        ledger={("used", None): 9, ("rejected", "E-CUR-3 currency"): 1, ("rejected", "E-CUR-2 currency"): 1},
+        ledger={("used", None): 10, ("rejected", "E-CUR-3 currency"): 1, ("rejected", "E-CUR-2 currency"): 1},
         warnings={("E-CUR-4", "currency"): 4},
         check=lambda source: _converted(source),
         handler="crm_analysis.cleaning.currencies:_at_rate",
         without=lambda name, scale, decimals: nw.col(name),
+    ),
+    Case(
+        id="A64",
+        what="converted, an amount is too large",
+        contract=shop(RATES, columns=MONEY),
+        files=paid("A,c1,2024-05-02,1,9999999.00,VND"),
+        ledger={("used", None): 4, ("rejected", "E-NUM-3 line_amount"): 1},
     ),
     Case(
         id="A63",
