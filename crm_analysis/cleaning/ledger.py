@@ -121,6 +121,11 @@ _EXPLAIN = {
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
     "E-DATE-5": mark("the contract ends before it starts"),
+    "E-STD-1": mark("the text is not what it should be: no valid number, address, date, province or country"),
+    "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
+    "E-DUP-4": mark("customers are taken for another: they are analysed as one"),
+    "E-DUP-5": mark("pairs of customers may be one: a person should look"),
+    "E-DUP-6": mark("too few customers to learn from who is one: only those that agree in a name and one more mark are merged"),
 }
 
 
