@@ -32,6 +32,7 @@ MAX_BLOCK, MAX_PAIRS = 500, 10_000_000
 MAX_SAMPLED_PAIRS = 500_000
 MAX_FOUND = 5_000_000
 SEED = 1
+_LONG_NAME = 6
 # So many customers that agree in two strong columns are needed to learn from; strong ones agree by chance only now and then.
 MIN_EXAMPLES = 20
 STRONG = ("personal_number", "email", "phone", "birth_date", "name", "company_name", "street")
@@ -48,11 +49,16 @@ _KEYS = (
 
 @dataclass(frozen=True)
 class _Kind:
-    """How a column is compared: its levels from agreement downwards (splink's, without the empty and the last one), and what
-    each, and the last, is called."""
+    """How a column is compared: its levels from agreement downwards (splink's, without the empty and the last one), what each,
+    and the last, is called, and how many of them are as good as agreement."""
 
     levels: tuple
     words: tuple[str, ...]
+    n_same: int = 1
+
+    def is_same(self, level: int) -> bool:
+        """Whether splink's number of a level, the highest for agreement and 0 for none, is as good as agreement."""
+        return level > len(self.levels) - self.n_same
 
 
 def _exact(column: str) -> levels.ExactMatchLevel:
@@ -70,17 +76,20 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
             (
                 _exact("name"),
                 levels.JaroWinklerLevel("name", near),
-                levels.DamerauLevenshteinLevel("name", 1),
+                # Of a short name, as Chinese ones are, one other letter makes another.
+                levels.And(levels.DamerauLevenshteinLevel("name", 1), levels.CustomLevel(f'length("name_l") >= {_LONG_NAME}')),
                 levels.JaroWinklerLevel("name", alike),
                 levels.ArrayIntersectLevel("name_words", 1),
             ),
             (mark("same name"), mark("nearly the same name"), mark("name with one other letter"), mark("similar name"),
              mark("a word of the name in common"), mark("other name")),
+            n_same=3,
         ),
         "given_name": _Kind(
             (_exact("given_name"), *between, levels.JaroWinklerLevel("given_name", near), levels.JaroWinklerLevel("given_name", alike)),
             (mark("same given name"), *([mark("given name and family name exchanged")] if has_parts else []),
              mark("nearly the same given name"), mark("similar given name"), mark("other given name")),
+            n_same=3 if has_parts else 2,
         ),
         "surname": _Kind(
             (_exact("surname"), *between, levels.JaroWinklerLevel("surname", near), levels.JaroWinklerLevel("surname", alike)),
@@ -90,6 +99,7 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
         "company_name": _Kind(
             (_exact("company_name"), levels.JaroWinklerLevel("company_name", near), levels.JaroWinklerLevel("company_name", alike)),
             (mark("same company"), mark("nearly the same company"), mark("similar company"), mark("other company")),
+            n_same=2,
         ),
         "birth_date": _Kind(
             (
@@ -100,6 +110,7 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
             ),
             (mark("same date of birth"), mark("date of birth with one other digit"), mark("date of birth with two other digits"),
              mark("same year of birth"), mark("other date of birth")),
+            n_same=2,
         ),
         "email": _Kind(
             (
@@ -122,6 +133,7 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
                 levels.DamerauLevenshteinLevel("personal_number", 2),
             ),
             (mark("same number"), mark("number with one other digit"), mark("number with two other digits"), mark("other number")),
+            n_same=2,
         ),
         "street": _Kind(
             (_exact("street"), levels.JaroWinklerLevel("street", near), levels.JaroWinklerLevel("street", alike)),
@@ -240,9 +252,8 @@ def _add_keys(people: Table) -> tuple[Table, dict[tuple[str, ...], str]]:
     """``people`` with a column for each key that is used: empty where nobody else, or too many others, have the same."""
     columns = set(people.collect_schema().names())
     names = {key: f"key_{number}" for number, key in enumerate(_KEYS) if set(key) <= columns}
-    people = engine.materialise(
-        people.with_columns(**{name: nw.concat_str(list(key), separator="|") for key, name in names.items()})
-    )
+    made = [nw.concat_str(list(key), separator="|").alias(name) for key, name in names.items()]
+    people = engine.materialise(people.select(nw.all(), *made))
     used: dict[tuple[str, ...], str] = {}
     left = MAX_PAIRS
     for key, name in names.items():
@@ -273,19 +284,18 @@ def _agreeing_pairs(people: Table, strict: list[Strict]) -> pd.DataFrame:
     """Without weights: who agree in a name and in one more strong column are one."""
     kinds = _kinds(set(people.collect_schema().names()))
     words = {column: kind.words[0] for column, kind in kinds.items()} | {"name": mark("same name")}
-    found = []
+    found: dict[tuple[str, str], list[str]] = {}
     for (column, one), (other_column, other) in strict:
         if {"name", "company_name"} & {column, other_column}:
             left = people.select("customer_id", one, other)
             right = left.rename({"customer_id": "other_customer_id"})
             both = left.join(right, on=[one, other]).filter(nw.col("customer_id") < nw.col("other_customer_id"))
             frame = engine.collect(both.select("customer_id", "other_customer_id"), MAX_FOUND)
-            found.append(frame.assign(why=f"{words[column]}, {words[other_column]}"))
-    pairs = pd.concat([pd.DataFrame(columns=["customer_id", "other_customer_id", "why"], dtype=object), *found])
-    whys = pairs.groupby(["customer_id", "other_customer_id"])["why"].agg(
-        lambda texts: ", ".join(dict.fromkeys(word for text in texts for word in text.split(", ")))
-    )
-    return whys.reset_index().assign(match_prob=STRICT_PROB, differs=False)
+            for pair in frame.itertuples(index=False, name=None):
+                found.setdefault(pair, []).extend((words[column], words[other_column]))
+    rows = [(*pair, STRICT_PROB, ", ".join(dict.fromkeys(said)), False) for pair, said in sorted(found.items())]
+    pairs = pd.DataFrame(rows, columns=["customer_id", "other_customer_id", "match_prob", "why", "differs"])
+    return pairs.astype({"match_prob": float, "differs": bool})
 
 
 def _scored_pairs(
@@ -337,17 +347,15 @@ def _tell(frame: pd.DataFrame, kinds: dict[str, _Kind]) -> pd.DataFrame:
     """What each column contributed to a pair, the weightiest first: a weight of 1 doubles the odds, of −1 halves them."""
     whys, differs = [], []
     for row in frame.to_dict("records"):
+        level = {column: int(row[f"gamma_{column}"]) for column in kinds}
         parts = []
         for column, kind in kinds.items():
-            level = int(row[f"gamma_{column}"])
-            if level >= 0:
+            if level[column] >= 0:
                 weight = row[f"mw_{column}"] + (row.get(f"mw_tf_adj_{column}") or 0)
-                parts.append((-weight, kind.words[len(kind.words) - 1 - level]))
+                parts.append((-weight, kind.words[len(kind.levels) - level[column]]))
         whys.append(", ".join(f"{word} {'+' if weight <= 0 else '−'}{abs(weight):.0f}" for weight, word in sorted(parts)))
-        has_other_name = any(row.get(f"gamma_{column}") == 0 for column in _OWN_NAMES)
-        has_same_number = any(
-            row.get(f"gamma_{column}", -1) >= len(kinds[column].levels) - 1 for column in _OWN_NUMBERS if column in kinds
-        )
+        has_other_name = any(level.get(one, -1) >= 0 and not kinds[one].is_same(level[one]) for one in _OWN_NAMES)
+        has_same_number = any(one in kinds and kinds[one].is_same(level[one]) for one in _OWN_NUMBERS)
         differs.append(has_other_name and not has_same_number)
     return pd.DataFrame(
         {

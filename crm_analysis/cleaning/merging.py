@@ -1,9 +1,9 @@
 """Pairs of customers that may be one → groups that are taken for one, and what a person decided about them.
 
-Groups grow from the most probable pair on. A pair joins two groups only where, on average over all customers of the one and all
-of the other, it is at least as probable as not that they are the same; pairs that were not found count as nothing. So one weak
-link never makes one customer of two families. Of a group the customer is kept who registered first, then the one with the
-shortest id, the first in the alphabet.
+Groups grow from the most probable pair on. A pair of ``merge_from`` or more joins two groups only where the mean probability over
+all customers of the one and all of the other is at least half of ``merge_from``, with nothing for pairs that were not found. So who
+is surely one of two joins them, but a single link never makes one customer of two families. Of a group the customer is kept who
+registered first, then the one with the shortest id, the first in the alphabet.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from crm_analysis.errors import InputError
 from crm_analysis.language import mark
 from crm_analysis.schema import MERGES, PAIRS
 
-MIN_MEAN_PROB = 0.5
+MIN_MEAN_SHARE = 0.5
 DECIDED = mark("decided by a person")
 _HEADER = ["customer_id", "other_customer_id", "same"]
 
@@ -108,7 +108,7 @@ def form_groups(pairs: pd.DataFrame, decisions: list[Decision], merge_from: floa
         if left is right or any(apart[member] & set(right) for member in left if member in apart):
             continue
         mean = sum(prob[member].get(stranger, 0.0) for member in left for stranger in right) / (len(left) * len(right))
-        if mean >= MIN_MEAN_PROB:
+        if mean >= MIN_MEAN_SHARE * merge_from:
             groups.join(one, other)
     return groups
 
@@ -117,7 +117,7 @@ def add_decisions(pairs: pd.DataFrame, decisions: list[Decision]) -> pd.DataFram
     """The pairs as a person sees them: what is denied is gone, what is confirmed is certain."""
     decided = {frozenset(one[:2]) for one in decisions}
     keys = [frozenset(one) for one in zip(pairs["customer_id"], pairs["other_customer_id"], strict=True)]
-    left = pairs[[key not in decided for key in keys]]
+    left = pairs[pd.Series([key not in decided for key in keys], index=pairs.index, dtype=bool)]
     confirmed = [(*one[:2], 1.0, DECIDED, False) for one in decisions if one.is_same]
     added = pd.DataFrame(confirmed, columns=pairs.columns)
     return pd.concat([left, added], ignore_index=True) if len(added) else left.reset_index(drop=True)
