@@ -28,8 +28,8 @@ from crm_analysis.cleaning.spellings import fold, split_form
 from crm_analysis.engine import Table
 from crm_analysis.language import _, mark
 
-MAX_BLOCK, MAX_PAIRS = 500, 10_000_000
-MAX_SAMPLED_PAIRS = 500_000
+MAX_BLOCK, MAX_PAIRS = 500, 5_000_000
+MAX_SAMPLED_PAIRS = 300_000
 MAX_FOUND = 5_000_000
 SEED = 1
 _LONG_NAME = 6
@@ -71,6 +71,8 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
     swapped = levels.CustomLevel('"given_name_l" = "surname_r" AND "surname_l" = "given_name_r"')
     has_parts = {"given_name", "surname"} <= columns
     between = (swapped,) if has_parts else ()
+    # anna.m1@ and anna.m2@ are not misspelled: people of one name are told apart by such numbers.
+    same_digits = levels.ExactMatchLevel("email_digits")
     kinds = {
         "name": _Kind(
             (
@@ -116,8 +118,8 @@ def _kinds(columns: set[str]) -> dict[str, _Kind]:
             (
                 _exact("email"),
                 levels.ExactMatchLevel("email_user"),
-                levels.JaroWinklerLevel("email", near),
-                levels.JaroWinklerLevel("email_user", 0.88),
+                levels.And(levels.JaroWinklerLevel("email", near), same_digits),
+                levels.And(levels.JaroWinklerLevel("email_user", 0.88), same_digits),
             ),
             (mark("same e-mail"), mark("same e-mail before the @"), mark("nearly the same e-mail"),
              mark("similar e-mail before the @"), mark("other e-mail")),
@@ -180,7 +182,7 @@ def fold_people(identities: Table) -> Table:
     if {"customer_name", "given_name", "surname"} & columns:
         made += ["name", "name_start", "name_end"]
     made += ["company_start"] if "company_name" in columns else []
-    made += ["email_user"] if "email" in columns else []
+    made += ["email_user", "email_digits"] if "email" in columns else []
     made += ["birth_year"] if "birth_date" in columns else []
 
     def fold_batch(frame: pd.DataFrame) -> pd.DataFrame:
@@ -204,6 +206,7 @@ def _fold_person(one: dict) -> dict:
     email = one.get("email")
     folded["email"] = email.casefold() if email else None
     folded["email_user"] = folded["email"].rpartition("@")[0] if email else None
+    folded["email_digits"] = re.sub(r"\D", "", email) if email else None
     folded["birth_date"] = one.get("birth_date")
     folded["birth_year"] = (one.get("birth_date") or "")[:4] or None
     return {**folded, "customer_id": one["customer_id"], "phone": one.get("phone")}
