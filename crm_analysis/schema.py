@@ -56,12 +56,21 @@ class Shape:
 
 @dataclass(frozen=True)
 class CanonicalTable(Shape):
-    """A table that a contract can fill. ``required`` columns must be mapped; ``one_of`` lists
-    alternatives, of which one group must be."""
+    """A table that a contract can fill.
+
+    ``required`` columns must be mapped; ``one_of`` lists alternatives, of which one group must be. A row must have a value in
+    its key and in what is required, but for what ``may_be_empty``; a key of several columns tells rows apart only where it is
+    whole. ``dated_by``: the columns that date a row, the first that has a value. ``happened``: the columns that say when
+    something happened, and so how far the export reaches. ``amount``: the money of a row in the ledger.
+    """
 
     required: tuple[str, ...] = ()
     one_of: tuple[tuple[str, ...], ...] = ()
     key: tuple[str, ...] = ()
+    may_be_empty: tuple[str, ...] = ()
+    dated_by: tuple[str, ...] = ()
+    happened: tuple[str, ...] = ()
+    amount: str | None = None
 
 
 _ORDER_COLUMNS = {
@@ -89,6 +98,10 @@ CANONICAL: dict[str, CanonicalTable] = {
         },
         required=("order_id", "customer_id", "ordered_at"),
         one_of=(("line_amount",), ("quantity", "unit_price")),
+        may_be_empty=("customer_id",),
+        dated_by=("ordered_at",),
+        happened=("ordered_at",),
+        amount="line_amount",
     ),
     "orders": CanonicalTable(
         grain="one row per order, where the source has no lines",
@@ -100,6 +113,10 @@ CANONICAL: dict[str, CanonicalTable] = {
             **_LINE_DIMENSIONS,
         },
         required=("customer_id", "ordered_at", "order_amount"),
+        may_be_empty=("customer_id",),
+        dated_by=("ordered_at",),
+        happened=("ordered_at",),
+        amount="line_amount",
     ),
     "customers": CanonicalTable(
         grain="one row per customer",
@@ -137,21 +154,27 @@ CANONICAL: dict[str, CanonicalTable] = {
         required=("customer_id",),
         one_of=(("started_date", "ended_date"), ("tenure_months", "is_ended")),
         key=("contract_id",),
+        dated_by=("started_date",),
+        happened=("started_date", "ended_date"),
     ),
     "payments": CanonicalTable(
         grain="one row per invoice, with when it was paid",
         columns={
             "invoice_id": Column("id", "number of the invoice"),
-            "customer_id": Column("id", "who owes it"),
+            "customer_id": Column("id", "who owes it; empty where not known"),
             "order_id": Column("id", "the order it is for"),
             "invoiced_date": Column("date", "day of the invoice"),
-            "due_date": Column("date", "last day on which it is paid in time"),
+            "due_date": Column("date", "last day on which it is paid in time; empty where none is agreed"),
             "paid_date": Column("date", "day on which it was paid in full; empty while it is open"),
-            "invoice_amount": Column("money", "amount of the invoice"),
+            "invoice_amount": Column("money", "amount of the invoice; below zero a credit note"),
             "is_disputed": Column("flag", "the customer disputes it"),
         },
         required=("customer_id", "invoiced_date", "due_date", "invoice_amount"),
         key=("invoice_id",),
+        may_be_empty=("customer_id", "due_date"),
+        dated_by=("invoiced_date",),
+        happened=("invoiced_date", "paid_date"),
+        amount="invoice_amount",
     ),
     "interactions": CanonicalTable(
         grain="one row per contact with a customer: a call, a ticket, a visit",
@@ -165,8 +188,10 @@ CANONICAL: dict[str, CanonicalTable] = {
             "topic": Column("text", "what it was about"),
             "employee": Column("text", "who dealt with it"),
         },
-        required=("customer_id", "opened_at"),
+        required=("opened_at",),
         key=("interaction_id",),
+        dated_by=("opened_at",),
+        happened=("opened_at", "answered_at", "resolved_at"),
     ),
     "opportunities": CanonicalTable(
         grain="one row per deal that is hoped for, won or lost",
@@ -177,13 +202,16 @@ CANONICAL: dict[str, CanonicalTable] = {
             "stage": Column("text", "stage that it has reached"),
             "is_won": Column("flag", "it ended with a sale"),
             "is_lost": Column("flag", "it ended without one"),
-            "opened_date": Column("date", "day on which it began"),
+            "opened_date": Column("date", "day on which it began; empty where not known"),
             "closed_date": Column("date", "day on which it was won or lost; empty while it is open"),
             "opportunity_amount": Column("money", "amount it was won for, or is hoped to bring"),
             "salesperson": Column("text", "who sells"),
         },
-        required=("opportunity_id", "stage", "is_won", "is_lost"),
+        required=("stage", "is_won", "is_lost"),
         key=("opportunity_id",),
+        dated_by=("opened_date", "closed_date"),
+        happened=("opened_date", "closed_date"),
+        amount="opportunity_amount",
     ),
     "feedback": CanonicalTable(
         grain="one row per review, answer or complaint",
@@ -198,6 +226,8 @@ CANONICAL: dict[str, CanonicalTable] = {
         },
         one_of=(("rating",), ("feedback_text",)),
         key=("feedback_id",),
+        dated_by=("given_at",),
+        happened=("given_at",),
     ),
     "campaigns": CanonicalTable(
         grain="one row per campaign",
@@ -211,6 +241,9 @@ CANONICAL: dict[str, CanonicalTable] = {
         },
         required=("campaign_id",),
         key=("campaign_id",),
+        dated_by=("started_date",),
+        happened=("started_date",),
+        amount="cost_amount",
     ),
     "campaign_contacts": CanonicalTable(
         grain="one row per customer assigned to an arm of a campaign, the control among them",
@@ -222,10 +255,20 @@ CANONICAL: dict[str, CanonicalTable] = {
             "is_control": Column("flag", "assigned to get no message"),
             "is_responded": Column("flag", "answered: visited, clicked, called"),
             "is_converted": Column("flag", "bought"),
-            "response_amount": Column("money", "amount bought in answer"),
+            "response_amount": Column("money", "amount bought in answer; below zero where more came back"),
         },
         required=("campaign_id", "arm"),
         key=("campaign_id", "customer_id"),
+        may_be_empty=("customer_id",),
+        dated_by=("contacted_date",),
+        happened=("contacted_date",),
+        amount="response_amount",
+    ),
+    "salespeople": CanonicalTable(
+        grain="one row per salesperson; team, office and the like are attributes",
+        columns={"salesperson": Column("text", "who sells, as orders and deals name them")},
+        required=("salesperson",),
+        key=("salesperson",),
     ),
 }
 
@@ -339,7 +382,7 @@ LEDGER = Shape(
         "reason": Column("text", "code or reason where it was not used"),
         "kind": Column("label", "sale, return, free or stock; empty where not known"),
         "has_customer": Column("flag", "a customer is named"),
-        "ordered_month": Column("text", "month of the row; empty where not known"),
+        "ordered_month": Column("text", "month of the row, whatever dates it; empty where not known"),
         "n_rows": Column("integer", "rows"),
         "line_amount": Column("money", "signed amount, where it could be read"),
     },

@@ -257,7 +257,7 @@ def _write_meta(building: Building, folder: Path, inputs: list[Input], fingerpri
         fingerprint=fingerprint,
         inputs=[_as_dict(one) for one in inputs],
         tables=building.tables,
-        ignored_columns=building.ignored_columns,
+        ignored_columns={label: names for label, names in building.ignored_columns.items() if names},
         first_date=first.isoformat() if first else None,
         last_date=last.isoformat() if last else None,
         last_complete_month=last_complete_month(first, contract.covers_until or last),

@@ -17,6 +17,7 @@ import pyarrow.parquet
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
 from crm_analysis.cleaning import rules, standards
+from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
@@ -43,7 +44,10 @@ class Building:
         self.completeness: list[pd.DataFrame] = []
         self.warnings: list[tuple] = []
         self.ignored_columns: dict[str, list[str]] = {}
-        self.dates: tuple[date | None, date | None] = (None, None)
+        # The days of the first and the last event: of orders, else of contracts, else of all that is dated.
+        self.dates: tuple[date | None, date | None] = (
+            (None, None) if contract.is_dated else (contract.covers_until,) * 2
+        )
 
     def read_table(self, name: str, inputs: list[Input]) -> None:
         """Stage the rows of all files, settle their fates, write what is used and note what is not."""
@@ -62,8 +66,9 @@ class Building:
         if ledgers.too_many_rejects(ledger):
             raise self._rejects_error(rows, ledger, labels, all_records)
         self._note_rejects(name, rows, inputs, all_records)
-        for label, records in zip(labels, all_records, strict=True):
-            self.warn(name, label, records.noticed)
+        notices = collect_notices(rows, len(labels), rules.FILE_STEP, rules.POSITION)
+        for label, records, found in zip(labels, all_records, notices, strict=True):
+            self.warn(name, label, [*records.noticed, *found])
         used = rows.filter(nw.col("_fate") == "used")
         self.completeness.append(ledgers.summarise_completeness(rows, name, [*table.columns, *table.attributes]))
         if name in rules.ORDER_TABLES:
@@ -72,6 +77,7 @@ class Building:
             self._write_contracts(used)
         else:
             self._write(name, used.select(*table.columns, *table.attributes))
+            self._note_dates(name, used)
         if table.identity is not None:
             self._write_identities(used, labels)
         for other_name, other in self.contract.tables.items():
@@ -116,8 +122,9 @@ class Building:
                 rows=self.contract.tables[name].format.skip_rows + 1,
             )
         ignored = [found for found in records.columns if found not in wanted and found not in renamed]
-        if ignored:
-            self.ignored_columns[one.label] = ignored
+        # Another table may use what this one does not.
+        known = self.ignored_columns.get(one.label, ignored)
+        self.ignored_columns[one.label] = [found for found in ignored if found in known]
         return [renamed.get(column, column) for column in records.columns]
 
     def _note_ledger(self, name: str, rows: Table, labels: list[str], all_records: list[Records]) -> pd.DataFrame:
@@ -232,14 +239,23 @@ class Building:
         rows = used.select(*table.columns, *table.attributes)
         if "started_date" not in table.columns:
             self._write("contracts", rows.with_columns(observed_date=nw.lit(covers_until)))
-            span = (covers_until, covers_until)
         else:
             self._write("contracts", rows)
-            days = nw.col("started_date"), nw.max_horizontal("started_date", "ended_date")
-            one = engine.collect(rows.select(first=days[0].min(), last=days[1].max()), 1).iloc[0]
-            span = (one["first"], one["last"])
-        if not set(rules.ORDER_TABLES) & set(self.contract.tables):
-            self.dates = span
+            self._note_dates("contracts", rows)
+
+    def _note_dates(self, name: str, used: Table) -> None:
+        """The days of the first and the last event among the rows, if they count: contracts' where the source has no orders,
+        others' where it has no dated contracts either."""
+        leading = [one for one in (*rules.ORDER_TABLES, "contracts") if self.contract.dates(one)]
+        shape, columns = CANONICAL[name], self.contract.tables[name].columns
+        first = [nw.col(one).cast(nw.Date) for one in self.contract.dates(name)]
+        days = [nw.col(one).cast(nw.Date) for one in shape.happened if one in columns]
+        if not first or (leading and name not in leading[:1]):
+            return
+        span = used.select(first=nw.coalesce(*first).min(), last=nw.max_horizontal(*days).max())
+        one = engine.collect(span, 1).iloc[0]
+        known = [day for day in (*self.dates, one["first"], one["last"]) if day is not None]
+        self.dates = (min(known), max(known)) if known else (None, None)
 
     def _write(self, name: str, table: Table) -> None:
         engine.write_parquet(table, self.folder / f"{name}.parquet")

@@ -12,7 +12,7 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.engine import Table
 from crm_analysis.schema import Column
-from crm_analysis.sources.contract import ColumnSource, Contract, Format
+from crm_analysis.sources.contract import REST, ColumnSource, Contract, Format
 from crm_analysis.sources.records import DATE_TEXT, MOMENT_TEXT
 
 # Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
@@ -51,6 +51,8 @@ def read_columns(table: Table, targets: list[Target], contract: Contract, writte
 
 
 def _joined(target: Target) -> nw.Expr:
+    if target.source.value is not None:
+        return nw.lit(target.source.value)
     parts = [nw.col(name) for name in target.source.names]
     return parts[0] if len(parts) == 1 else nw.concat_str(parts, separator=" ")
 
@@ -76,6 +78,8 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             text = text.str.replace_all("^" + re.escape(target.source.strip_prefix), "")
         if target.source.strip_suffix or target.source.strip_prefix:
             text = strip_blanks(text)
+        meant = [nw.when(text == written).then(nw.lit(one)) for written, one in target.source.same_as.items()]
+        text = nw.coalesce(*meant, text) if meant else text
         no_value = NO_ID if target.column.type == "id" else ("",)
         cleaned[f"clean:{target.name}"] = text
         missing[target.name] = no_value
@@ -90,7 +94,7 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
         },
         **{
             f"reason:{target.name}": _reason(
-                "E-ID-1",
+                "E-ID-1" if target.column.type == "id" else "E-EMPTY-1",
                 target,
                 nw.col(f"clean:{target.name}").is_in(missing[target.name]) if target.is_required else nw.lit(False),
             )
@@ -103,16 +107,18 @@ def _read_flags(table: Table, targets: list[Target]) -> Table:
     """True and false by the contract's ``yes`` and ``no``; anything else is neither."""
     if not targets:
         return table
-    texts = {target.name: strip_blanks(nw.col(target.name)) for target in targets}
-    table = table.with_columns(
-        **{
-            f"reason:{target.name}": _reason(
-                "E-FLAG-1", target, ~texts[target.name].is_in([*target.source.yes, *target.source.no])
-            )
-            for target in targets
-        }
-    )
-    return table.with_columns(**{target.name: texts[target.name].is_in(target.source.yes) for target in targets})
+
+    def says(target: Target, texts: tuple[str, ...], others: tuple[str, ...]) -> nw.Expr:
+        text = strip_blanks(nw.col(target.name))
+        return ~text.is_in(["", *others]) if texts == REST else text.is_in(texts)
+
+    yes = {target.name: says(target, target.source.yes, target.source.no) for target in targets}
+    no = {target.name: says(target, target.source.no, target.source.yes) for target in targets}
+    reasons = {
+        f"reason:{target.name}": _reason("E-FLAG-1", target, ~(yes[target.name] | no[target.name]))
+        for target in targets
+    }
+    return table.with_columns(**reasons).with_columns(**yes)
 
 
 # A word of a script without blanks between words may stand anywhere; any other begins and ends at a border, be it one of these.
@@ -227,3 +233,7 @@ def _read_moments(table: Table, targets: list[Target], contract: Contract, writt
 
 def any_of(conditions: list[nw.Expr]) -> nw.Expr:
     return reduce(lambda left, right: left | right, conditions, nw.lit(False))
+
+
+def all_of(conditions: list[nw.Expr]) -> nw.Expr:
+    return reduce(lambda left, right: left & right, conditions, nw.lit(True))

@@ -13,7 +13,7 @@ from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
 from crm_analysis.language import mark
-from crm_analysis.schema import COMPLETENESS, LEDGER
+from crm_analysis.schema import CANONICAL, COMPLETENESS, LEDGER
 from crm_analysis.sources.records import Records
 
 MAX_LEDGER_ROWS = 1_000_000
@@ -24,16 +24,17 @@ WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 
 def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     """The ledger (schema.LEDGER) of the settled rows of one table."""
-    is_orders = name in ORDER_TABLES
+    shape, columns = CANONICAL[name], rows.collect_schema().names()
+    dates = [nw.col(one).cast(nw.Date) for one in shape.dated_by if one in columns]
     nothing = nw.lit(None).cast(nw.String)
     groups = rows.select(
         file_number=nw.col(POSITION) // FILE_STEP,
         fate="_fate",
         reason="_why",
-        kind=nw.col("kind") if is_orders else nothing,
-        has_customer=~nw.col("customer_id").is_null() if name != "products" else nw.lit(False),
-        ordered_month=nw.col("ordered_at").dt.to_string("%Y-%m") if is_orders else nothing,
-        line_amount=nw.col("line_amount") if is_orders else nw.lit(0),
+        kind=nw.col("kind") if name in ORDER_TABLES else nothing,
+        has_customer=~nw.col("customer_id").is_null() if "customer_id" in columns else nw.lit(False),
+        ordered_month=nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nothing,
+        line_amount=nw.col(shape.amount) if shape.amount in columns else nw.lit(0),
     )
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
     summed = groups.group_by(by).agg(nw.len().alias("n_rows"), nw.col("line_amount").sum())
@@ -120,7 +121,16 @@ _EXPLAIN = {
     "E-NUM-6": mark("the number is negative"),
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
-    "E-DATE-5": mark("the contract ends before it starts"),
+    "E-DATE-5": mark("a date is before the one that it must follow"),
+    "E-EMPTY-1": mark("a column that must be filled is empty"),
+    "E-KEY-1": mark("the number stands on several rows that differ: the last is used"),
+    "E-ROW-7": mark("the row has neither a rating nor a text"),
+    "E-PAY-1": mark("the invoice was paid before it was written: taken as paid in advance"),
+    "E-PAY-2": mark("the amount of the invoice is negative: taken as a credit note"),
+    "E-DEAL-1": mark("the deal is both won and lost"),
+    "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
+    "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
+    "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
     "E-STD-1": mark("the text is not what it should be: no valid number, address, date, province or country"),
     "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
     "E-DUP-4": mark("customers are taken for another: they are analysed as one"),

@@ -10,7 +10,8 @@ from dataclasses import replace
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION, Target, any_of, read_columns, seek, strip_blanks
+from crm_analysis.cleaning.consistency import NOTICE, check_consistency
+from crm_analysis.cleaning.conversion import PRECISION, Target, all_of, any_of, read_columns, seek, strip_blanks
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
@@ -29,9 +30,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
     """The columns to be read from a table's files: its own, and those that other tables take ``from`` it, which are
     named ``<table>.<column>``."""
     table, shape = contract.tables[name], CANONICAL[name]
-    amounts = ("line_amount",) if "line_amount" in table.columns else ("quantity", "unit_price", "order_amount")
-    may_lack = {"customer_id"} if name in ORDER_TABLES else set()
-    required = {*shape.key, *(set(shape.required) - may_lack), *amounts, "started_date", "tenure_months", "is_ended"}
+    required = {*shape.key, *shape.required} - set(shape.may_be_empty)
+    if name in ORDER_TABLES:
+        required |= {"line_amount"} if "line_amount" in table.columns else {"quantity", "unit_price", "order_amount"}
+    if name == "contracts":
+        required |= {"started_date", "tenure_months", "is_ended"}
     targets = [
         Target(column, shape.columns.get(column, Column("text", "attribute")), source, column in required)
         for column, source in table.sources.items()
@@ -88,11 +91,7 @@ def read_rows(text: Table, file_number: int, columns: list[str], name: str, cont
         rows = sign_amounts(rows, table, contract)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
-    if "ended_date" in table.columns:
-        rows = _refuse(rows, nw.col("ended_date") < nw.col("started_date"), "E-DATE-5 ended_date")
-    if "tenure_months" in table.columns:
-        rows = _refuse(rows, nw.col("tenure_months") < 0, "E-NUM-6 tenure_months")
-    return rows.drop(list(rules))
+    return check_consistency(rows, name).drop(list(rules))
 
 
 def sought(table: TableContract) -> dict[str, ColumnSource]:
@@ -106,7 +105,8 @@ def _rules(table: TableContract) -> list[Rule]:
 
 def _rule_source(rule: Rule, table: TableContract) -> str:
     """The file's column of a rule, which may also name a canonical one."""
-    return table.sources.get(rule.column, ColumnSource(column=rule.column)).names[0]
+    names = table.sources[rule.column].names if rule.column in table.sources else ()
+    return names[0] if names else rule.column
 
 
 def _applies(column: str, rule: Rule) -> nw.Expr:
@@ -172,32 +172,46 @@ def refuse_amounts(rows: Table, table: TableContract, contract: Contract) -> Tab
     return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), *reasons)).drop("_is_return")
 
 
-def _refuse(rows: Table, is_wrong: nw.Expr, reason: str) -> Table:
-    """A contract that cannot be: one that ends before it starts, or has run for less than no time."""
-    return rows.with_columns(_reason=nw.coalesce(nw.col("_reason"), nw.when(is_wrong).then(nw.lit(reason))))
-
-
 def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
-    """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts."""
+    """``_is_duplicate``: the row stands, in all columns of the file, before; or its key does in a row that counts. Of records
+    that are exported again when they change, those with a date, the last row of a key counts, and a notice tells of those that
+    differ; of customers and the like the first."""
+    shape = CANONICAL[name]
     readable = ~nw.col(IS_BLANK) & nw.col("_reason").is_null()
-    by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
-    groups = [(by, readable)] if table.drops_duplicates else []
-    key = [one for one in CANONICAL[name].key if one in table.columns]
-    groups += [(key, readable & nw.col("_excluded").is_null())] if key else []
-    flags = []
-    for number, (group, counts) in enumerate(groups):
+    key = list(shape.key) if set(shape.key) <= set(table.columns) else []
+    has_key = all_of([~nw.col(one).is_null() for one in key]) & nw.col("_excluded").is_null() if key else nw.lit(False)
+    is_last = bool(shape.dated_by)
+    groups = []
+    if table.drops_duplicates:
+        by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
+        groups.append((by, readable & ~has_key if is_last else readable, "min"))
+    if key:
+        groups.append((key, readable & has_key, "max" if is_last else "min"))
+    flags, kept = [], nw.lit(False)
+    for number, (group, counts, end) in enumerate(groups):
         # Only repeated keys are joined back: a small table.
-        first = (
+        position = nw.col(POSITION).max() if end == "max" else nw.col(POSITION).min()
+        repeated = (
             rows.filter(counts)
             .group_by(group)
-            .agg(nw.len().alias("_n"), nw.col(POSITION).min().alias(f"_first{number}"))
+            .agg(
+                nw.len().alias("_n"),
+                position.alias(f"_kept{number}"),
+                (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias(f"_differs{number}"),
+            )
             .filter(nw.col("_n") > 1)
             .drop("_n")
         )
-        rows = rows.join(engine.materialise(first), on=group, how="left")
-        flags.append((nw.col(POSITION) > nw.col(f"_first{number}")).fill_null(False))
-    rows = rows.with_columns(_is_duplicate=any_of(flags))
-    return rows.drop([f"_first{number}" for number in range(len(groups))])
+        rows = rows.join(engine.materialise(repeated), on=group, how="left")
+        place = nw.col(f"_kept{number}")
+        flags.append(
+            (counts & (nw.col(POSITION) < place if end == "max" else nw.col(POSITION) > place)).fill_null(False)
+        )
+        if end == "max":
+            kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
+    notices = {f"{NOTICE}E-KEY-1 {', '.join(key)}": kept} if key and is_last else {}
+    rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
+    return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
 
 
 def settle(rows: Table) -> Table:

@@ -25,6 +25,7 @@ from crm_analysis.cleaning.ledger import (
     fates_at,
     shares_rejected,
 )
+from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.engine import Tables
 from crm_analysis.language import _
 from crm_analysis.params import Run
@@ -193,8 +194,10 @@ def sum_files(ledger: pd.DataFrame) -> pd.DataFrame:
 
 
 def sum_months(ledger: pd.DataFrame) -> pd.DataFrame:
-    """MONTHS, in order."""
+    """MONTHS, in order: of the orders, or where the source has none, of all that is dated."""
     used = ledger[(ledger["fate"] == "used") & ledger["ordered_month"].notna()]
+    is_order = used["table"].isin(ORDER_TABLES)
+    used = used[is_order] if is_order.any() else used
     return MONTHS.frame(_sum(used, ["ordered_month"]).sort_values("ordered_month"))
 
 
@@ -280,8 +283,8 @@ def plot_completeness(completeness: pd.DataFrame, ax: Axes | None = None) -> Axe
 
 
 def plot_months(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Net amount by month: gaps and jumps show at a glance."""
-    return charts.columns(
-        months, "ordered_month", "line_amount", language.short_number,
-        ylabel=_("net amount ({currency})").format(currency=currency), ax=ax,
-    )  # fmt: skip
+    """Net amount by month, of rows without amounts their number: gaps and jumps show at a glance."""
+    has_money = months["line_amount"].ne(0).any()
+    ylabel = _("net amount ({currency})").format(currency=currency) if has_money else _("rows")
+    column = "line_amount" if has_money else "n_rows"
+    return charts.columns(months, "ordered_month", column, language.short_number, ylabel=ylabel, ax=ax)

@@ -36,7 +36,7 @@ TEMPLATES = Path(__file__).parent / "templates" / "report"
 PICTURE = "picture.svg"
 # The action list as it is merged with those of other reports.
 ACTIONS = "actions.parquet"
-# The tables whose rows are what happened; the others describe customers and products.
+# The tables whose rows are what happened to most reports; a report also shows those that its method requires.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
 
@@ -94,7 +94,7 @@ class Page:
         steps = sum_fates(ledger)
         self.show_table(
             "rows",
-            steps[steps["table"].isin(ROW_TABLES)],
+            steps[steps["table"].isin([*ROW_TABLES, *self.module.REQUIRES])],
             STEPS,
             _("What became of the rows of the source; the quality report has all of it."),
         )

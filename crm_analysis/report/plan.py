@@ -100,7 +100,7 @@ def find_pdf_problem() -> str:
 def resolve_month(run: Run, meta: warehouse.Meta) -> str:
     """The run's month, or the source's last complete one. Raises InputError E-PER-1 where the source does not reach it."""
     if meta.first_date is None:
-        raise InputError("E-FILE-2", "the source has no order: look at its ledger with make sql", file=run.source)
+        raise InputError("E-FILE-2", "nothing in the source has a date: look at its ledger with make sql", file=run.source)
     month = run.month or meta.last_complete_month
     # The contract may say that the export covers months after the last event.
     last_month = max(meta.last_date[:7], meta.last_complete_month or "")
@@ -118,8 +118,8 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
         )
     if run.month is None and month > f"{datetime.now(UTC):%Y-%m}":
         raise InputError(
-            "E-DATE-4", f"the last order is of {meta.last_date}, which is still to come: mend the date, set valid_dates in"
-            " the contract, or give MONTH=", file=run.source, column="ordered_at",
+            "E-DATE-4", f"the last date is {meta.last_date}, which is still to come: mend the date, set valid_dates in"
+            " the contract, or give MONTH=", file=run.source, column="month",
         )  # fmt: skip
     return month
 

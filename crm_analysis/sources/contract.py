@@ -25,8 +25,14 @@ from crm_analysis.errors import InputError, ParameterError
 from crm_analysis.params import build, nearest, read_yaml
 from crm_analysis.schema import CANONICAL, IDENTITY
 
+# The columns that give a row a number of its own.
+_ROW_IDS = ("order_id", "contract_id", "invoice_id", "interaction_id", "opportunity_id", "feedback_id")
+# The tables of things that the rows of another table may tell of.
+_TOLD_OF = ("customers", "products", "salespeople", "campaigns")
 _KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
 _COUNTRIES = frozenset(one for one in Locale("en").territories if re.fullmatch("[A-Z]{2}", one))
+# As ``yes`` or ``no`` of a flag: any text that the other does not list.
+REST = ("rest",)
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
@@ -67,15 +73,18 @@ class Format:
 
 @dataclass(frozen=True, kw_only=True)
 class ColumnSource:
-    """Where a canonical column comes from: one column of the file, or several joined by a blank.
+    """Where a canonical column comes from: one column of the file, or several joined by a blank; or a ``value`` that the file
+    does not have, written as the file would.
 
-    An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
+    ``same_as``: other spellings of a value, and what each stands for. An attribute may be found in a text: ``words`` lists what to look for, or names for lists of words, and the first that
     occurs, as a word of its own and in any case, is the value; ``pattern`` is a regular expression whose group, or whole, is
-    the value. ``yes`` and ``no`` are how a column that is true or false writes so.
+    the value. ``yes`` and ``no`` are how a column that is true or false writes so; one of them may be ``rest``: any other text.
     """
 
     column: str | None = None
     columns: tuple[str, ...] = ()
+    value: str | None = None
+    same_as: dict[str, str] = field(default_factory=dict)
     strip_prefix: str = ""
     strip_suffix: str = ""
     words: dict[str, tuple[str, ...]] | tuple[str, ...] = ()
@@ -85,8 +94,8 @@ class ColumnSource:
     standard: Literal["region", "country", "company", "name", "email", "phone"] | None = None
 
     def __post_init__(self) -> None:
-        if (self.column is None) == (not self.columns):
-            raise ValueError("write either 'column' or 'columns'")
+        if (self.column is not None) + bool(self.columns) + (self.value is not None) != 1:
+            raise ValueError("write one of 'column', 'columns' and 'value'")
         if self.words and self.pattern is not None:
             raise ValueError("write either 'words' or 'pattern'")
         if "" in self.words or any("" in one for one in self.spellings.values()):
@@ -113,7 +122,7 @@ class ColumnSource:
 
     @property
     def names(self) -> tuple[str, ...]:
-        return self.columns or (self.column,)
+        return self.columns or ((self.column,) if self.column is not None else ())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,7 +222,7 @@ class TableContract:
 
     @property
     def drops_duplicates(self) -> bool:
-        has_id = "order_id" in self.columns or "contract_id" in self.columns
+        has_id = any(one in self.columns for one in _ROW_IDS)
         return (self.duplicates or ("drop" if has_id else "keep")) == "drop"
 
 
@@ -236,8 +245,9 @@ class SampleCompany:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """A source. ``country``: whose telephone numbers and provinces are meant where nothing else is said. ``money_decimals``: the most decimals that its amounts are written with, by default the currency's.
-    ``covers_until``: the last day the export covers, where the last order is earlier."""
+    """A source. ``country``: whose telephone numbers and provinces are meant where nothing else is said. ``money_decimals``:
+    the most decimals that its amounts are written with, by default the currency's. ``covers_until``: the last day the export
+    covers, where the last order is earlier or nothing is dated."""
 
     company: str
     description: str = ""
@@ -272,12 +282,27 @@ class Contract:
     def decimals(self) -> int:
         return get_currency_precision(self.currency) if self.money_decimals is None else self.money_decimals
 
+    def dates(self, name: str) -> list[str]:
+        """The columns that date the rows of a table with files of its own; none where it is not here or undated."""
+        table = self.tables.get(name)
+        return [one for one in CANONICAL[name].dated_by if table and table.from_ is None and one in table.columns]
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether some table says when something happened."""
+        return any(self.dates(name) for name in self.tables)
+
 
 def read_contract(path: Path) -> Contract:
     """The contract in a file, checked against the canonical tables. Raises ParameterError."""
     contract = build(Contract, read_yaml(path), path)
     for name, table in contract.tables.items():
         _check_table(contract, name, table, path)
+    if not contract.is_dated and contract.covers_until is None:
+        raise ParameterError(
+            "E-PAR-3", "nothing in this source is dated: write covers_until beside currency, the day on which the export was"
+            " made", file=path, column="covers_until",
+        )  # fmt: skip
     return contract
 
 
@@ -307,12 +332,16 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             refuse("write {column: …, yes: […], no: […]} for a flag, and for nothing else", f"columns.{column}")
         if source.is_sought and column not in table.attributes:
             refuse("only attributes are found by words or pattern", f"columns.{column}")
+        if source.same_as and column in shape.columns and shape.columns[column].type not in ("id", "text"):
+            refuse("only ids and texts have other spellings", f"columns.{column}")
     if table.attributes and not shape.key:
-        refuse("only customers, products and contracts have attributes", "attributes")
+        refuse("lines and orders have no attributes of their own: give them to customers or products", "attributes")
     if name == "contracts" and "started_date" not in table.columns and contract.covers_until is None:
         refuse(
             "without dates of contracts, write covers_until beside currency: the day on which the export was made", ""
         )
+    if table.from_ is not None and name not in _TOLD_OF:
+        refuse(f"only {', '.join(_TOLD_OF)} can be taken from the rows of another table: write files", "from")
     if table.from_ is not None and (table.from_ not in contract.tables or contract.tables[table.from_].from_):
         refuse(f"'{table.from_}' is not a table with files of its own", "from")
     dated = [column for column in table.columns if shape.columns[column].type in ("moment", "date")]

@@ -28,6 +28,8 @@ from crm_analysis.sources.sample_export import (
     write_orders,
     write_products,
 )
+from crm_analysis.sources.sample_records import draw_records
+from crm_analysis.sources.sample_records_export import add_record_dirt, spell_records, write_records
 from crm_analysis.sources.sample_truth import (
     DAYS,
     DIRT,
@@ -44,6 +46,7 @@ from crm_analysis.sources.sample_words import (
     BRAND_PRICE_LEVELS,
     CHANNELS,
     COLOURS,
+    CONTACT_FORMS,
     PATTERNS,
     PRODUCTS_PER_SUBCATEGORY,
     REGIONS,
@@ -66,23 +69,28 @@ class Company:
       order after which they never come again; NaT where that is not by the last day), `spend_level`, `pack` and
       `favourite_Category`, `favourite_Colour`, `favourite_Brand`.
     contracts: one row each, see draw_contracts.
-    order_lines, contract_lines: text as exported, dirt included.
+    records: invoices, tickets, deals, reviews and campaign contacts, see draw_records.
+    order_lines, contract_lines, record_lines: text as exported, dirt included.
     """
 
     products: pd.DataFrame
     customers: pd.DataFrame
     contracts: pd.DataFrame
+    records: dict[str, pd.DataFrame]
     order_lines: pd.DataFrame
     contract_lines: pd.DataFrame
+    record_lines: dict[str, pd.DataFrame]
 
 
 def write_sample_company(folder: Path, *, seed: int = 20231101, n_customers: int = 6000) -> None:
-    """Write the exports of the sample company into an empty folder: orders by year, customers, products, contracts."""
+    """Write the exports of the sample company into an empty folder: orders by year, customers, products, contracts, and what it
+    records beside them."""
     company = draw_company(seed=seed, n_customers=n_customers)
     write_orders(folder, company.order_lines)
     write_customers(folder / "customers.xlsx", company.customers)
     write_products(folder / "products.csv", company.products)
     write_contracts(folder / "contracts.csv", company.contract_lines)
+    write_records(folder, company.record_lines)
 
 
 def draw_company(*, seed: int = 20231101, n_customers: int = 6000) -> Company:
@@ -90,21 +98,24 @@ def draw_company(*, seed: int = 20231101, n_customers: int = 6000) -> Company:
     if n_customers < MIN_CUSTOMERS:
         raise ValueError(f"n_customers is {n_customers}, must be {MIN_CUSTOMERS} or more")
     rng = np.random.Generator(np.random.PCG64(seed))
-    # Contracts are drawn from a stream of their own: whatever changes in them, the orders stay.
-    (contract_rng,) = rng.spawn(1)
+    # Contracts, records and how to reach a customer have streams of their own: whatever changes in them, the orders stay.
+    contract_rng, record_rng, contact_rng = rng.spawn(3)
     products = draw_products(rng)
-    customers = draw_customers(rng, n_customers, products)
+    customers = add_contact_details(contact_rng, draw_customers(rng, n_customers, products))
     customers, purchases = draw_purchases(rng, customers)
     orders = draw_orders(rng, customers, purchases)
     sales = draw_sales(rng, orders, customers, products)
     lines = pd.concat([sales, draw_gifts(rng, sales, products), draw_returns(rng, sales)])
     contracts = draw_contracts(contract_rng, orders, customers)
+    records = draw_records(record_rng, orders, sales, customers, products)
     return Company(
         products=products,
         customers=customers,
         contracts=contracts,
+        records=records,
         order_lines=add_dirt(rng, spell_lines(lines, customers, products)),
         contract_lines=add_contract_dirt(contract_rng, spell_contracts(contracts)),
+        record_lines=add_record_dirt(record_rng, spell_records(records)),
     )
 
 
@@ -166,6 +177,23 @@ def draw_person(rng: np.random.Generator, region: str, is_business: bool) -> tup
     if region == "上海":
         return (f"{surname}氏家居" if is_business else surname + given_name), city
     return (f"{surname} & Co" if is_business else f"{given_name} {surname}"), city
+
+
+def add_contact_details(rng: np.random.Generator, customers: pd.DataFrame) -> pd.DataFrame:
+    """`Phone`, each customer's own and written in one of three ways, and `Postcode`."""
+    numbers = 5_000_000 + rng.permutation(2_000_000)[: len(customers)]
+    style, digits = rng.integers(0, 3, len(customers)), rng.integers(0, 10, (len(customers), 8))
+    letters = rng.choice(list("ABDEGHJKLNPRSTUWXYZ"), (len(customers), 8))
+    phones, postcodes = [], []
+    for row, region in enumerate(customers["Region"]):
+        country, area, postcode = CONTACT_FORMS[region]
+        trunk = "" if area.startswith("0") or region in ("Andalucía", "Mazowsze") else "0"
+        own = f"{numbers[row]}" + ("0" if region in ("Bretagne", "上海") else "")
+        written = (f"{country} {area} {own}", f"{trunk}{area}/{own}", f"00{country[1:]}{area}{own}")
+        phones.append(written[style[row]])
+        forms = {"#": digits[row], "@": letters[row]}
+        postcodes.append("".join(str(forms[one][place]) if one in forms else one for place, one in enumerate(postcode)))
+    return customers.assign(Phone=phones, Postcode=postcodes)
 
 
 def draw_purchases(rng: np.random.Generator, customers: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -51,6 +51,8 @@ CUSTOMER_COLUMNS = [
     "Birth Year",
     "Signup Date",
     "Acquisition Channel",
+    "Phone",
+    "Postcode",
 ]
 CONTRACT_COLUMNS = [
     "Contract No",

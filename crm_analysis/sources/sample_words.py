@@ -1,5 +1,5 @@
-"""The words of the sample company: its channels, people, places, assortment and contracts, with how often and how dear
-they are, and how they are drawn and spelled."""
+"""The words of the sample company: its channels, people, places, assortment, contracts and remarks, with how often and how
+dear they are, and how they are drawn and spelled."""
 
 from __future__ import annotations
 
@@ -134,6 +134,172 @@ END_REASONS = {
         "Service": 0.10,
         "Quality": 0.12,
         "Competitor": 0.20,
+    },
+}
+
+# How telephone numbers and postcodes of a region are written: # is a digit, @ a letter; the seven digits after the area code are
+# the customer's own.
+CONTACT_FORMS = {
+    "Bayern": ("+49", "89", "8####"),
+    "Holland": ("+31", "20", "10## @@"),
+    "Scotland": ("+44", "131", "EH# #@@"),
+    "Bretagne": ("+33", "2", "35###"),
+    "Toscana": ("+39", "055", "50###"),
+    "Andalucía": ("+34", "95", "41###"),
+    "Skåne": ("+46", "40", "2## ##"),
+    "Mazowsze": ("+48", "22", "0#-###"),
+    "上海": ("+86", "21", "200###"),
+}
+REMARK_LANGUAGES = {"Bayern": "de", "上海": "zh"}
+# Topic, language: what is said by those who complain, and by those who praise.
+REMARKS = {
+    "Product": {
+        "en": (
+            (
+                "The colour faded after two washes",
+                "Thinner than the pictures show",
+                "Came scratched and smells of glue",
+            ),
+            ("Beautiful colour and solid work", "Looks even better than in the pictures", "Soft, warm and well made"),
+        ),
+        "de": (
+            (
+                "Die Farbe war nach zwei Wäschen ausgeblichen",
+                "Dünner als auf den Bildern",
+                "Zerkratzt und riecht nach Leim",
+            ),
+            ("Schöne Farbe und solide Arbeit", "Noch schöner als auf den Bildern", "Weich, warm und gut verarbeitet"),
+        ),
+        "zh": (
+            ("洗了两次就褪色了", "比图片上薄很多", "有划痕，还有胶水味"),
+            ("颜色很漂亮，做工扎实", "比图片上还好看", "柔软暖和，做工精细"),
+        ),
+    },
+    "Delivery": {
+        "en": (
+            (
+                "The parcel came a week too late",
+                "The driver left the parcel in the rain",
+                "Nobody told me about the delay",
+            ),
+            (
+                "The parcel came a day early",
+                "The driver carried it up the stairs",
+                "Good news about the parcel every day",
+            ),
+        ),
+        "de": (
+            (
+                "Das Paket kam eine Woche zu spät",
+                "Der Fahrer ließ das Paket im Regen",
+                "Niemand sagte etwas über die Verspätung",
+            ),
+            (
+                "Das Paket kam einen Tag früher",
+                "Der Fahrer trug es die Treppe hinauf",
+                "Jeden Tag Nachricht über das Paket",
+            ),
+        ),
+        "zh": (
+            ("包裹晚到了一个星期", "快递员把包裹放在雨里", "没有人告诉我会晚到"),
+            ("包裹提前一天就到了", "快递员帮忙搬上了楼", "每天都能查到包裹的位置"),
+        ),
+    },
+    "Fault": {
+        "en": (
+            (
+                "The lamp broke again after the repair",
+                "Still no spare part for the broken handle",
+                "A broken set and only excuses",
+            ),
+            ("The broken lamp was replaced at once", "The spare part fitted and came quickly", "Repaired like new"),
+        ),
+        "de": (
+            (
+                "Die Lampe war nach der Reparatur wieder kaputt",
+                "Noch immer kein Ersatzteil",
+                "Kaputte Ware und nur Ausreden",
+            ),
+            ("Die kaputte Lampe wurde sofort ersetzt", "Das Ersatzteil passte und kam schnell", "Repariert wie neu"),
+        ),
+        "zh": (
+            ("修好的灯又坏了", "坏掉的把手一直没有配件", "东西坏了只会找借口"),
+            ("坏的灯马上就换了", "配件合适，寄得也快", "修得跟新的一样"),
+        ),
+    },
+    "Return": {
+        "en": (
+            ("Waiting for weeks for my refund", "The return label never came", "They refused to take it back"),
+            (
+                "The refund came within two days",
+                "Sending it back was easy",
+                "Exchanged for another size without trouble",
+            ),
+        ),
+        "de": (
+            (
+                "Seit Wochen warte ich auf die Erstattung",
+                "Das Rücksendeetikett kam nie",
+                "Die Rücknahme wurde verweigert",
+            ),
+            (
+                "Die Erstattung kam in zwei Tagen",
+                "Die Rücksendung war einfach",
+                "Ohne Umstände gegen andere Größe getauscht",
+            ),
+        ),
+        "zh": (
+            ("等退款等了好几个星期", "退货单一直没有收到", "商家拒绝退货"),
+            ("两天就收到了退款", "退货很方便", "换尺寸一点都不麻烦"),
+        ),
+    },
+    "Invoice": {
+        "en": (
+            (
+                "The invoice was wrong three times",
+                "Charged twice for one order",
+                "A reminder for a bill that I had paid",
+            ),
+            (
+                "The wrong invoice was corrected at once",
+                "The bill is clear and complete",
+                "They refunded the double charge",
+            ),
+        ),
+        "de": (
+            (
+                "Die Rechnung war dreimal falsch",
+                "Eine Bestellung doppelt abgebucht",
+                "Mahnung trotz bezahlter Rechnung",
+            ),
+            (
+                "Die falsche Rechnung wurde sofort berichtigt",
+                "Klare und vollständige Rechnung",
+                "Doppelte Abbuchung erstattet",
+            ),
+        ),
+        "zh": (
+            ("发票开错了三次", "一张订单扣了两次款", "已经付款还收到催款单"),
+            ("开错的发票马上更正了", "账单清楚完整", "多扣的款很快退回"),
+        ),
+    },
+    "Advice": {
+        "en": (
+            ("Nobody could say which rug fits", "Only standard sentences in the chat", "The advice was simply wrong"),
+            ("Patient advice about the right size", "They knew every fabric", "The tip about the lamp was worth it"),
+        ),
+        "de": (
+            (
+                "Niemand konnte sagen, welcher Teppich passt",
+                "Im Chat nur Standardsätze",
+                "Die Beratung war schlicht falsch",
+            ),
+            ("Geduldige Beratung zur richtigen Größe", "Kennen jeden Stoff", "Der Tipp zur Lampe war Gold wert"),
+        ),
+        "zh": (
+            ("没人说得清哪块地毯合适", "客服只会复制粘贴", "给的建议是错的"),
+            ("耐心地帮我选尺寸", "对每种面料都很了解", "关于灯的建议很值"),
+        ),
     },
 }
 
