@@ -129,7 +129,9 @@ def _merge_customers(tables: dict[str, Table]) -> dict[str, Table]:
             merged[name] = table.join(merges, on="customer_id", how="anti")
         elif name not in ("pairs", "merges") and "customer_id" in columns:
             kept = nw.coalesce(nw.col("_kept"), nw.col("customer_id"))
-            merged[name] = table.join(merges, on="customer_id", how="left").with_columns(customer_id=kept).select(columns)
+            merged[name] = (
+                table.join(merges, on="customer_id", how="left").with_columns(customer_id=kept).select(columns)
+            )
     return merged
 
 

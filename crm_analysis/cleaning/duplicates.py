@@ -6,7 +6,8 @@ sample of pairs, how often among the same is estimated by expectation maximisati
 weight of the column, and the weights add up to the odds that the two are one. A rare name agreeing weighs more than a common one.
 
 Only pairs that share some key (``_KEYS``) are compared. A key that more than ``MAX_BLOCK`` customers share is none, and keys are
-taken from the most particular to the most common while the pairs stay below ``MAX_PAIRS``: a million customers take minutes.
+taken from the most particular to the most common while the pairs stay below ``MAX_PAIRS``, and ``MAX_PAIRS_EACH`` per customer: a
+million customers take minutes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from crm_analysis.cleaning.spellings import fold, split_form
 from crm_analysis.engine import Table
 from crm_analysis.language import _, mark
 
-MAX_BLOCK, MAX_PAIRS = 500, 5_000_000
+MAX_BLOCK, MAX_PAIRS, MAX_PAIRS_EACH = 500, 5_000_000, 50
 MAX_SAMPLED_PAIRS = 300_000
 MAX_FOUND = 5_000_000
 SEED = 1
@@ -258,7 +259,7 @@ def _add_keys(people: Table) -> tuple[Table, dict[tuple[str, ...], str]]:
     made = [nw.concat_str(list(key), separator="|").alias(name) for key, name in names.items()]
     people = engine.materialise(people.select(nw.all(), *made))
     used: dict[tuple[str, ...], str] = {}
-    left = MAX_PAIRS
+    left = min(MAX_PAIRS, MAX_PAIRS_EACH * engine.n_rows(people))
     for key, name in names.items():
         n = nw.col("n")
         blocks = people.filter(~nw.col(name).is_null()).group_by(name).agg(n=nw.len())
@@ -329,7 +330,7 @@ def _scored_pairs(
     train.estimate_probability_two_random_records_match(
         [block_on(one, other) for (_, one), (_, other) in strict], recall=_STRICT_RECALL
     )
-    train.estimate_u_using_random_sampling(MAX_SAMPLED_PAIRS, seed=SEED, min_count_per_level=None)
+    train.estimate_u_using_random_sampling(MAX_SAMPLED_PAIRS, seed=SEED, min_count_per_level=None, num_chunks=1)
     for column in STRONG:
         if (column,) in keys:
             # Named beside the key, so that a column is not learnt from pairs that were chosen for agreeing in it.
@@ -341,7 +342,9 @@ def _scored_pairs(
     types = {"customer_id": "VARCHAR", "other_customer_id": "VARCHAR", "match_prob": "DOUBLE", "why": "VARCHAR"}
     needed = [f"{part}_{column}" for column in kinds for part in ("gamma", "mw", "mw_tf_adj")]
     has = set(scored.collect_schema().names())
-    scored = scored.select("customer_id_l", "customer_id_r", "match_probability", *[one for one in needed if one in has])
+    scored = scored.select(
+        "customer_id_l", "customer_id_r", "match_probability", *[one for one in needed if one in has]
+    )
     told = engine.map_batches(scored, lambda frame: _tell(frame, kinds), {**types, "differs": "BOOLEAN"})
     return engine.collect(told, MAX_FOUND).sort_values(["customer_id", "other_customer_id"], ignore_index=True)
 
@@ -356,7 +359,7 @@ def _tell(frame: pd.DataFrame, kinds: dict[str, _Kind]) -> pd.DataFrame:
             if level[column] >= 0:
                 weight = row[f"mw_{column}"] + (row.get(f"mw_tf_adj_{column}") or 0)
                 parts.append((-weight, kind.words[len(kind.levels) - level[column]]))
-        whys.append(", ".join(f"{word} {'+' if weight <= 0 else '−'}{abs(weight):.0f}" for weight, word in sorted(parts)))
+        whys.append(", ".join(f"{word} {_signed(-weight)}" for weight, word in sorted(parts)))
         has_other_name = any(level.get(one, -1) >= 0 and not kinds[one].is_same(level[one]) for one in _OWN_NAMES)
         has_same_number = any(one in kinds and kinds[one].is_same(level[one]) for one in _OWN_NUMBERS)
         differs.append(has_other_name and not has_same_number)
@@ -371,7 +374,12 @@ def _tell(frame: pd.DataFrame, kinds: dict[str, _Kind]) -> pd.DataFrame:
     )
 
 
+def _signed(weight: float) -> str:
+    text = f"{abs(weight):.0f}"
+    return f"{'±' if text == '0' else '+' if weight > 0 else '−'}{text}"
+
+
 def explain(why: str) -> str:
     """What speaks for and against a pair (schema.PAIRS), in the reader's language."""
-    parts = [re.fullmatch(r"(.+?)( [+−]\d+)?", one).groups("") for one in why.split(", ")]
+    parts = [re.fullmatch(r"(.+?)( [+−±]\d+)?", one).groups("") for one in why.split(", ")]
     return ", ".join(_(words) + weight for words, weight in parts)

@@ -93,7 +93,9 @@ def find_duplicates(
     decisions = merging.read_decisions(decisions_path)
     _refuse_unknown(connection, customers, decisions, decisions_path.name)
     columns = [one for one in IDENTITY.columns if one in rows.collect_schema().names()]
-    unshared = [nw.when(~nw.col(_shared(one))).then(nw.col(one)).alias(one) if one in _UNSHARED else one for one in columns]
+    unshared = [
+        nw.when(~nw.col(_shared(one))).then(nw.col(one)).alias(one) if one in _UNSHARED else one for one in columns
+    ]
     people = fold_people(rows.select(*unshared))
     found = find_pairs(connection, people, identity.review_from)
     groups = merging.form_groups(found.pairs, decisions, identity.merge_from, decisions_path.name)

@@ -135,7 +135,9 @@ _EXPLAIN = {
     "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
     "E-DUP-4": mark("customers are taken for another: they are analysed as one"),
     "E-DUP-5": mark("pairs of customers may be one: a person should look"),
-    "E-DUP-6": mark("too few customers to learn from who is one: only those that agree in a name and one more mark are merged"),
+    "E-DUP-6": mark(
+        "too few customers to learn from who is one: only those that agree in a name and one more mark are merged"
+    ),
 }
 
 

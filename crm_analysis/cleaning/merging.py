@@ -60,7 +60,9 @@ def write_decisions(path: Path, decisions: Iterable[Decision]) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file, lineterminator="\n")
         rows.writerow(_HEADER)
-        rows.writerows((one.customer_id, one.other_customer_id, "yes" if one.is_same else "no") for one in latest.values())
+        rows.writerows(
+            (one.customer_id, one.other_customer_id, "yes" if one.is_same else "no") for one in latest.values()
+        )
 
 
 class Groups:
@@ -96,7 +98,10 @@ def form_groups(pairs: pd.DataFrame, decisions: list[Decision], merge_from: floa
     for one in decisions:
         if not one.is_same and one.other_customer_id in groups.of(one.customer_id):
             raise InputError(
-                "E-DUP-3", "this no contradicts what other lines say yes to: remove one of them", file=file, rows=one.line
+                "E-DUP-3",
+                "this no contradicts what other lines say yes to: remove one of them",
+                file=file,
+                rows=one.line,
             )
     prob: dict[str, dict[str, float]] = defaultdict(dict)
     for one, other, value in pairs[["customer_id", "other_customer_id", "match_prob"]].itertuples(index=False):
@@ -130,7 +135,9 @@ def settle(pairs: pd.DataFrame, groups: Groups, signed_up: dict[str, object]) ->
         return (str(signed_up.get(customer_id) or "9999"), len(customer_id), customer_id)
 
     rows = []
-    for one, other, prob, why in pairs[["customer_id", "other_customer_id", "match_prob", "why"]].itertuples(index=False):
+    for one, other, prob, why in pairs[["customer_id", "other_customer_id", "match_prob", "why"]].itertuples(
+        index=False
+    ):
         rows.append((*sorted((one, other), key=rank), prob, why))
     rows.sort()
     best: dict[str, list[tuple]] = defaultdict(list)

@@ -30,13 +30,16 @@ def write_list(folder: Path, path: Path, memory_limit: str) -> int:
     InputError E-DUP-7 where the source does not say what identifies its customers."""
     if not (folder / "pairs.parquet").exists():
         raise InputError(
-            "E-DUP-7", "the contract says nothing of identity: write it under tables.customers", file=f"{folder.name}.yml"
+            "E-DUP-7",
+            "the contract says nothing of identity: write it under tables.customers",
+            file=f"{folder.name}.yml",
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     connection = engine.connect(path.parent, memory_limit)
     try:
         tables = {
-            name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in ("pairs", "merges", "identities")
+            name: engine.read_parquet(connection, folder / f"{name}.parquet")
+            for name in ("pairs", "merges", "identities")
         }
         pairs, merges = (engine.collect(tables[name], MAX_PAIRS) for name in ("pairs", "merges"))
         listed = open_pairs(pairs, merges).head(MAX_LISTED)

@@ -73,7 +73,9 @@ def fold(text: str | None) -> str | None:
     text = tidy(text).casefold()
     if not text.isascii():
         # Only Latin letters lose their accents: those of other scripts make other letters.
-        parts = [unicodedata.normalize("NFKD", one) if one < "\u0250" or "\u1e00" <= one < "\u1f00" else one for one in text]
+        parts = [
+            unicodedata.normalize("NFKD", one) if one < "\u0250" or "\u1e00" <= one < "\u1f00" else one for one in text
+        ]
         text = "".join(one for one in "".join(parts) if not "\u0300" <= one <= "\u036f")
         text = text.translate(str.maketrans({"ø": "o", "ł": "l", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"}))
     return " ".join(re.sub(r"[\W_]+", " ", text).split()) or None
@@ -96,12 +98,16 @@ def countries() -> dict[str, str]:
 @cache
 def regions(country: str) -> tuple[dict[str, str], dict[str, str]]:
     """Of a country: folded spelling → code of a province or state, and code → its name."""
-    parts = sorted(pycountry.subdivisions.get(country_code=country) or [], key=lambda one: (one.parent_code or "", one.code))
+    parts = sorted(
+        pycountry.subdivisions.get(country_code=country) or [], key=lambda one: (one.parent_code or "", one.code)
+    )
     catalogues = [
         gettext.translation("iso3166-2", pycountry.LOCALES_DIR, languages=[language], fallback=True)
         for language in ("en", "zh_CN", *_LANGUAGES[1:])
     ]
-    own = gettext.translation("iso3166-2", pycountry.LOCALES_DIR, languages=[_OWN_LANGUAGE.get(country, "")], fallback=True)
+    own = gettext.translation(
+        "iso3166-2", pycountry.LOCALES_DIR, languages=[_OWN_LANGUAGE.get(country, "")], fallback=True
+    )
     codes: dict[str, str] = {}
     names: dict[str, str] = {}
     for one in parts:

@@ -165,9 +165,7 @@ class Returns:
 
 
 def _sources(columns: dict[str, ColumnSource | str]) -> dict[str, ColumnSource]:
-    return {
-        name: one if isinstance(one, ColumnSource) else ColumnSource(column=one) for name, one in columns.items()
-    }
+    return {name: one if isinstance(one, ColumnSource) else ColumnSource(column=one) for name, one in columns.items()}
 
 
 @dataclass(frozen=True, kw_only=True)

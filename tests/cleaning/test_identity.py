@@ -8,6 +8,7 @@ import stat
 from pathlib import Path
 
 import openpyxl
+import pandas as pd
 import pytest
 
 from crm_analysis import engine, language, warehouse
@@ -62,7 +63,9 @@ def merges(shop) -> dict[str, str]:
 
 
 def told(shop) -> dict[tuple, int]:
-    return {(row["code"], row["column"]): row["n_rows"] for row in shop.rows("warnings") if row["table"] == "identities"}
+    return {
+        (row["code"], row["column"]): row["n_rows"] for row in shop.rows("warnings") if row["table"] == "identities"
+    }
 
 
 # --- too few to learn from -------------------------------------------------------------------------------------------
@@ -73,7 +76,12 @@ def test_of_few_customers_only_those_are_one_that_agree_in_a_name_and_more(shop)
     # Mueller is not Müller to a strict rule, but Weiss is Weiß.
     assert merges(shop) == {"4": "3"}
     (pair,) = shop.rows("pairs")
-    assert pair == {"customer_id": "3", "other_customer_id": "4", "match_prob": 0.99, "why": "same telephone, same name"}
+    assert pair == {
+        "customer_id": "3",
+        "other_customer_id": "4",
+        "match_prob": 0.99,
+        "why": "same telephone, same name",
+    }
     assert told(shop) == {
         ("E-STD-1", "email"): 1, ("E-STD-1", "birth_date"): 1, ("E-DUP-4", None): 1, ("E-DUP-6", None): 1,
     }  # fmt: skip
@@ -82,7 +90,11 @@ def test_of_few_customers_only_those_are_one_that_agree_in_a_name_and_more(shop)
 def test_identities_are_in_standard_spelling_and_no_method_sees_them(shop, connection):
     shop.build()
     rows = {row["customer_id"]: row for row in shop.rows("identities")}
-    assert (rows["1"]["email"], rows["1"]["phone"], str(rows["1"]["birth_date"])) == ("ANNA@example.com", "+49301234567", "1980-04-01")
+    assert (rows["1"]["email"], rows["1"]["phone"], str(rows["1"]["birth_date"])) == (
+        "ANNA@example.com",
+        "+49301234567",
+        "1980-04-01",
+    )
     assert rows["3"]["birth_date"] is None and rows["6"]["email"] is None
     assert rows["3"]["phone"] == rows["4"]["phone"]
     assert "identities" not in warehouse.open_tables(shop.folder, connection)
@@ -113,7 +125,11 @@ def test_tables_are_opened_merged_and_stay_as_exported(shop, connection, collect
     tables = warehouse.open_tables(shop.folder, connection)
     customers = set(collect(tables["customers"])["customer_id"])
     assert customers == {"1", "2", "3", "5", "6"}
-    assert set(collect(tables["orders"])["customer_id"]) == {"1", "2", "3"} == set(collect(tables["order_lines"])["customer_id"])
+    assert (
+        set(collect(tables["orders"])["customer_id"])
+        == {"1", "2", "3"}
+        == set(collect(tables["order_lines"])["customer_id"])
+    )
     stored = shop.rows("orders")
     assert {row["customer_id"] for row in stored} == {"1", "2", "3", "4"}
     assert collect(tables["orders"])["net_amount"].sum() == sum(row["net_amount"] for row in stored)
@@ -215,11 +231,22 @@ def made_customers(order: int = 0) -> str:
         name = last + first if last > "\u2e80" and first > "\u2e80" else f"{first} {last}"
         born = f"{rng.randint(1, 28)}.{rng.randint(1, 12)}.{rng.randint(1940, 2005)}"
         tel = "030 1234567" if number < 200 else f"0171 {rng.randint(1000000, 9999999)}"
-        row = [f"c{number}", "", name, f"user{rng.randint(0, 10**6)}@example.com", tel, f"{rng.randint(10000, 99999)}", born]
+        row = [
+            f"c{number}",
+            "",
+            name,
+            f"user{rng.randint(0, 10**6)}@example.com",
+            tel,
+            f"{rng.randint(10000, 99999)}",
+            born,
+        ]
         rows.append(row)
         if number % 10 == 0:
             rows.append([f"d{number}", "", name.upper(), row[3], "", row[5], born if number % 20 else ""])
-    rows += [["f1", "", "Anna Kraus", "", "030 2223344", "10117", ""], ["f2", "", "Berthold Kraus", "", "030 2223344", "10117", ""]]
+    rows += [
+        ["f1", "", "Anna Kraus", "", "030 2223344", "10117", ""],
+        ["f2", "", "Berthold Kraus", "", "030 2223344", "10117", ""],
+    ]
     random.Random(order).shuffle(rows)
     return "id,since,name,mail,tel,plz,born\n" + "".join(",".join(row) + "\n" for row in rows)
 
@@ -263,7 +290,7 @@ def test_the_order_of_rows_changes_nothing(made, make_source):
 
 def test_a_key_of_too_many_compares_nobody(connection, monkeypatch):
     people = engine.as_table(
-        __import__("pandas").DataFrame({"customer_id": [str(one) for one in range(30)], "phone": ["1"] * 20 + ["2"] * 10}), connection
+        pd.DataFrame({"customer_id": [str(one) for one in range(30)], "phone": ["1"] * 20 + ["2"] * 10}), connection
     )
     monkeypatch.setattr(duplicates, "MAX_BLOCK", 15)
     keyed, keys = duplicates._add_keys(people)
@@ -293,7 +320,9 @@ def test_a_wrong_identity_is_refused(shop, old, new):
 
 
 def test_only_customers_have_an_identity(make_source):
-    contract = CONTRACT.replace("    columns: {order_id", "    identity: {columns: {email: mail}}\n    columns: {order_id")
+    contract = CONTRACT.replace(
+        "    columns: {order_id", "    identity: {columns: {email: mail}}\n    columns: {order_id"
+    )
     with pytest.raises(ParameterError, match="only customers"):
         make_source(contract, {"orders.csv": ORDERS, "customers.csv": CUSTOMERS}).build()
 

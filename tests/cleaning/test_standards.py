@@ -10,7 +10,18 @@ from crm_analysis.cleaning import standards
 from crm_analysis.cleaning.spellings import fold, regions, split_form, tidy
 from crm_analysis.errors import ParameterError
 
-GUANGDONG = ["广东", "广东省", "Guangdong", "GUANGDONG PROVINCE", "Guangdong Sheng", "GD", "ＧＤ", "CN-GD", "粤", "廣東省"]
+GUANGDONG = [
+    "广东",
+    "广东省",
+    "Guangdong",
+    "GUANGDONG PROVINCE",
+    "Guangdong Sheng",
+    "GD",
+    "ＧＤ",
+    "CN-GD",
+    "粤",
+    "廣東省",
+]
 
 
 @pytest.mark.parametrize(
