@@ -16,7 +16,8 @@ import pyarrow as pa
 
 from crm_analysis import engine
 from crm_analysis.cleaning import merging
-from crm_analysis.cleaning.duplicates import find_pairs, fold_people
+from crm_analysis.cleaning.comparing import fold_people
+from crm_analysis.cleaning.duplicates import find_pairs
 from crm_analysis.cleaning.rules import IDENTITY_PREFIX, POSITION
 from crm_analysis.cleaning.standards import invalid, notice, standardise
 from crm_analysis.engine import Table

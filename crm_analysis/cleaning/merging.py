@@ -9,6 +9,7 @@ registered first, then the one with the shortest id, the first in the alphabet.
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from crm_analysis.errors import InputError
-from crm_analysis.language import mark
+from crm_analysis.language import _, mark
 from crm_analysis.schema import MERGES, PAIRS
 
 MIN_MEAN_SHARE = 0.5
@@ -154,3 +155,9 @@ def settle(pairs: pd.DataFrame, groups: Groups, signed_up: dict[str, object]) ->
             _, prob, why = max(known, key=lambda one: (one[0] == kept, one[1], one[0]))
             merges.append((customer_id, kept, prob, why))
     return pd.DataFrame(rows, columns=list(PAIRS.columns)), pd.DataFrame(sorted(merges), columns=list(MERGES.columns))
+
+
+def explain(why: str) -> str:
+    """What speaks for and against a pair (schema.PAIRS), in the reader's language."""
+    parts = [re.fullmatch(r"(.+?)( [+−±]\d+)?", one).groups("") for one in why.split(", ")]
+    return ", ".join(_(words) + weight for words, weight in parts)

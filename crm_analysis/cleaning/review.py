@@ -13,7 +13,6 @@ from python_calamine import CalamineWorkbook
 
 from crm_analysis import engine
 from crm_analysis.cleaning import merging
-from crm_analysis.cleaning.duplicates import explain
 from crm_analysis.cleaning.identity import as_table, open_pairs
 from crm_analysis.errors import InputError
 from crm_analysis.schema import IDENTITY
@@ -53,7 +52,7 @@ def write_list(folder: Path, path: Path, memory_limit: str) -> int:
         rows = engine.collect(table.sort(order, descending=[True, False, False]), MAX_LISTED)
     finally:
         connection.close()
-    rows["why"] = [explain(one) for one in rows["why"]]
+    rows["why"] = [merging.explain(one) for one in rows["why"]]
     beside = [f"{prefix}{one}" for one in columns for prefix in ("", "other_")]
     names = ["same", *_SIDES, "match_prob", "why", *beside]
     with xlsxwriter.Workbook(path) as workbook:

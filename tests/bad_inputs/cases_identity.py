@@ -89,7 +89,7 @@ CASES = [
         'a,Ｊａｎ　Koch,JAN@EXAMPLE.COM,０３０　５５５０１９９\nb,"Koch, Jan",jan@example.com,+49 (0)30 5550199\n',
         {},
         ("b", "a"),
-        handler="crm_analysis.cleaning.duplicates:fold",
+        handler="crm_analysis.cleaning.comparing:fold",
         without=lambda text: text,
     ),
     Case(

@@ -13,8 +13,7 @@ import pytest
 
 from crm_analysis import engine, language, warehouse
 from crm_analysis.__main__ import main
-from crm_analysis.cleaning import duplicates, identity, review
-from crm_analysis.cleaning.merging import read_decisions
+from crm_analysis.cleaning import duplicates, merging, review
 from crm_analysis.errors import InputError, ParameterError
 
 CONTRACT = """
@@ -101,6 +100,12 @@ def test_identities_are_in_standard_spelling_and_no_method_sees_them(shop, conne
     assert set(shop.rows("customers")[0]) == {"customer_id", "signed_up_date"}
     filled = {row["column"]: row["n_repaired"] for row in shop.rows("completeness") if row["table"] == "identities"}
     assert (filled["email"], filled["phone"]) == (1, 4)
+
+
+def test_father_and_son_of_one_name_and_one_telephone_are_two(shop):
+    shop.write("customers.csv", CUSTOMERS.replace("31.02.1970", "1.2.1970").replace("80331,\n5", "80331,1.2.1999\n5"))
+    shop.build()
+    assert merges(shop) == {}
 
 
 def test_one_or_no_customer_is_no_failure(shop):
@@ -207,7 +212,9 @@ def test_the_list_is_filled_in_and_taken_over(shop, monkeypatch, capsys):
     book.active["A2"] = "yes"
     book.save(path)
     assert main(["duplicates"]) == 0
-    assert [one[:3] for one in read_decisions(shop.root / "params" / "merges" / "shop.csv")] == [("3", "4", True)]
+    assert [one[:3] for one in merging.read_decisions(shop.root / "params" / "merges" / "shop.csv")] == [
+        ("3", "4", True)
+    ]
     assert "0 pairs to look at" in capsys.readouterr().out
     assert "=1+1" not in (shop.root / "params" / "merges" / "shop.csv").read_text(encoding="utf-8")
 
@@ -276,8 +283,8 @@ def test_a_pair_is_explained_in_words(made):
     assert "same e-mail +" in why and "same date of birth +" in why and "same name +" in why
     language.use("zh")
     try:
-        assert duplicates.explain("decided by a person")
-        assert duplicates.explain("same name +12, other e-mail −3").count("+12") == 1
+        assert merging.explain("decided by a person")
+        assert merging.explain("same name +12, other e-mail −3").count("+12") == 1
     finally:
         language.use("en")
 
@@ -337,7 +344,3 @@ def test_duplicates_of_known_truth(real_data, tmp_path: Path, monkeypatch, name,
     found = measure(tmp_path, name)
     assert found.precision >= precision
     assert found.f1 >= f1
-
-
-def test_the_same_number_of_many_is_a_constant_of_ours():
-    assert identity.MAX_SHARING == 10
