@@ -204,10 +204,17 @@ _EXPLAIN = {
     "E-KEY-1": mark(
         "rows of one key differ, or an order number has several customers: write conflicts: keep if so be it"
     ),
-    "E-DUP-2": mark("rows without an id of their own are equal: all are used"),
+    "E-DUP-8": mark("rows without an id of their own are equal: all are used"),
     "E-REF-1": mark("returns without an order before them, or larger than it: all are used"),
     "E-REF-2": mark("the customers of these orders are not in the table of customers"),
     "E-REF-3": mark("these customers have no order"),
+    "E-STD-1": mark("the text is not what it should be: no valid number, address, date, province or country"),
+    "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
+    "E-DUP-4": mark("customers are taken for another: they are analysed as one"),
+    "E-DUP-5": mark("pairs of customers may be one: a person should look"),
+    "E-DUP-6": mark(
+        "too few customers to learn from who is one: only those that agree in a name and one more mark are merged"
+    ),
 }
 
 

@@ -27,6 +27,8 @@ FILE_STEP = 1 << 40
 # Columns of the cleaning itself begin with a _, as no column of a contract can.
 POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
 _RULE = "_rule"
+# What identifies a customer is read beside the other columns, under this prefix.
+IDENTITY_PREFIX = "identity."
 
 
 def plan_targets(name: str, contract: Contract) -> list[Target]:
@@ -43,6 +45,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
         Target(column, shape.columns.get(column, attribute), source, column in required)
         for column, source in table.sources.items()
     ]
+    if table.identity is not None:
+        targets += [
+            Target(IDENTITY_PREFIX + column, Column("text", "identity"), source, False)
+            for column, source in table.identity.sources.items()
+        ]
     for other_name, other in contract.tables.items():
         if other.from_ == name:
             targets += [
@@ -300,10 +307,10 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
 
 
 def notice_repetitions(used: Table) -> list[Noticed]:
-    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-2)."""
+    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-8)."""
     repeated = used.group_by(ROW_HASH).agg(n=nw.len()).filter(nw.col("n") > 1)
     n = engine.collect(repeated.select((nw.col("n") - 1).sum().alias("n")), 1).iloc[0, 0]
-    return [Noticed("E-DUP-2", None, int(n))] if n else []
+    return [Noticed("E-DUP-8", None, int(n))] if n else []
 
 
 def settle(rows: Table) -> Table:

@@ -84,7 +84,7 @@ def test_the_manifest_tells_what_the_month_was_made_of(sample):
         (".made-from", inputs[".made-from"])
     }
     assert set(manifest["parameters"]) == set(METHODS)
-    assert manifest["rows"]["customers"] == 6000
+    assert manifest["rows"]["customers"] == 6100  # 100 of them twice
     assert {"python", "duckdb", "crm-analysis"} <= set(manifest["versions"])
 
 
