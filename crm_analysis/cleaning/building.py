@@ -25,7 +25,7 @@ from crm_analysis.params import nearest
 from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
-from crm_analysis.sources.records import Input, Noticed, Records, sha256
+from crm_analysis.sources.records import CELL_STEP, Input, Noticed, Records, sha256
 
 MAX_REJECTS = 2_000_000
 EXAMPLES = 20
@@ -78,7 +78,7 @@ class Building:
 
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
-        records = open_records(one.path, table.format, self.contract.time_zone)
+        records = open_records(one.path, table.format, self.contract.time_zone, one.sheet)
         columns = self._match_columns(name, one, records)
         text = nw.from_native(self.connection.from_arrow(records.reader()))
         try:
@@ -138,7 +138,7 @@ class Building:
         found = engine.collect(rejected, MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
-            lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
+            lines = [rules.line_of(int(position)) for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
             part = [(line, why, raw.get(line, "")) for line, why in zip(lines, here["_why"], strict=True)]
@@ -152,7 +152,10 @@ class Building:
         """What to say where too many rows are rejected: the commonest reason, and where it stands."""
         reason = ledgers.commonest_reason(ledger)
         first = rows.filter(nw.col("_why") == reason).select(rules.POSITION).sort(rules.POSITION).head(EXAMPLES)
-        positions = [divmod(int(one), rules.FILE_STEP) for one in engine.collect(first, EXAMPLES)[rules.POSITION]]
+        positions = [
+            (one // rules.FILE_STEP, rules.line_of(one))
+            for one in map(int, engine.collect(first, EXAMPLES)[rules.POSITION])
+        ]
         for number, records in enumerate(all_records):
             positions += [(number, one.line) for one in records.broken[:MAX_REJECTS] if one.reason == reason]
         file = positions[0][0]
@@ -170,9 +173,12 @@ class Building:
         table = self.contract.tables[name]
         columns = used.collect_schema().names()
         if "order_id" not in columns:
-            file, line = nw.col(rules.POSITION) // rules.FILE_STEP, nw.col(rules.POSITION) % rules.FILE_STEP
-            parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
-            used = used.with_columns(order_id=nw.concat_str(parts))
+            position = nw.col(rules.POSITION)
+            place = {"file": position // rules.FILE_STEP, "line": rules.line_of(position)}
+            if table.format.melt:
+                place["cell"] = position % rules.FILE_STEP // CELL_STEP
+            words = " ".join(f"{name} {{{name}}}" for name in place)
+            used = used.with_columns(order_id=engine.sentence(words, **place))
         self.tell("summing orders")
         # Sorted: the same orders make the same file, and a customer's stand together.
         by = ["customer_id", "order_id", "is_order", "ordered_at"]

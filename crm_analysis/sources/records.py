@@ -16,6 +16,8 @@ from crm_analysis.sources.contract import Format
 
 LINE = "_line"
 BATCH_ROWS = 1 << 16
+# In a melted table several rows have one line: cell number (from 1) · CELL_STEP + line.
+CELL_STEP = 1 << 32
 MAX_BROKEN = 100_000
 # How a date cell of a spreadsheet, or a typed column, is written as text.
 DATE_TEXT, MOMENT_TEXT = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
@@ -31,6 +33,7 @@ class Input:
     size: int
     mtime_ns: int
     sha256: str
+    sheet: str | None = None
 
 
 class Broken(NamedTuple):
