@@ -1,0 +1,49 @@
+"""Entries of a YAML file as text, with a comment beside each."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+_PLAIN = re.compile(r"[^\W\d_][\w .()/+%*€£¥$-]*(?<! )|\d[\w./-]*")
+_MAX_COMMENT = 160
+
+
+class Draft:
+    """Lines of a draft."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, depth: int, key: str, value: object = None, comment: str = "") -> None:
+        """An entry; without a value a section begins."""
+        line = f"{'  ' * depth}{key_text(key)}:" + ("" if value is None else f" {flow(value)}")
+        self.lines.append(f"{line}  # {plain(comment)}" if comment else line)
+
+    def note(self, depth: int, text: str) -> None:
+        """A comment on a line of its own."""
+        self.lines.append(f"{'  ' * depth}# {plain(text)}")
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines) + "\n"
+
+
+def flow(value: object) -> str:
+    """A scalar, list or mapping on one line."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{key_text(key)}: {flow(one)}" for key, one in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(flow, value)) + "]"
+    text = str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def key_text(key: str) -> str:
+    return key if _PLAIN.fullmatch(key) else json.dumps(key, ensure_ascii=not key.isprintable())
+
+
+def plain(text: str) -> str:
+    """A comment on one line, without characters that end it."""
+    text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
+    return text if len(text) <= _MAX_COMMENT else f"{text[: _MAX_COMMENT - 1]}…"
