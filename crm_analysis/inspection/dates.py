@@ -50,7 +50,9 @@ def find_dates(values: Iterable[str]) -> Dates | None:
         two = sorted(n_read, key=n_read.get, reverse=True)[:2]
         if sum(any(_reads(value, one) for one in two) for value in values) < _MIN_SHARE * len(values):
             return None
-        why = f"two formats: {n_read[two[0]]} of {len(values)} different values as {two[0]}, {n_read[two[1]]} as {two[1]}"
+        why = (
+            f"two formats: {n_read[two[0]]} of {len(values)} different values as {two[0]}, {n_read[two[1]]} as {two[1]}"
+        )
         return Dates(tuple(two), why, best / len(values), _has_time(two[0]), _offsets(read))
     formats = tuple(one for one in candidates if n_read[one] == best)
     losers = [one for one in candidates if n_read[one] < best and _order(one) != _order(formats[0])]
@@ -89,7 +91,9 @@ def formats_of(value: str) -> Sequence[str]:
         days = [f"%d{s}{month}{s}{'%Y' if len(part['y1']) == 4 else '%y'}" for month in _month(part["b1"])]
     else:
         days = [f"{month} %d{part['c']} %Y" for month in _month(part["b2"])]
-    return tuple(f"{day}{_time(part)}{_zone(part)}" for day in days if _reads(value, f"{day}{_time(part)}{_zone(part)}"))
+    return tuple(
+        f"{day}{_time(part)}{_zone(part)}" for day in days if _reads(value, f"{day}{_time(part)}{_zone(part)}")
+    )
 
 
 def _month(word: str) -> tuple[str, ...]:

@@ -112,7 +112,11 @@ def find_flag(target: str, column: Column) -> Flag:
     if target == "is_ended":
         yes = [one for one in values if "end" in tags_of(one).tags]
     else:
-        yes = [one for one in values if has_word(one.replace(" ", "") if " " in one and target != "is_control" else one, words)]
+        yes = [
+            one
+            for one in values
+            if has_word(one.replace(" ", "") if " " in one and target != "is_control" else one, words)
+        ]
     no = [one for one in values if one not in yes]
     return Flag(yes, no, bool(yes) and bool(no))
 
@@ -123,6 +127,9 @@ def find_identity(columns: list[Column], key: Column, is_own: bool) -> dict[str,
     found: dict[str, tuple[float, Column]] = {}
     for column in columns:
         if column is key or (not is_own and not depends(column, key, 0.9)):
+            continue
+        # Of few values none says who somebody is.
+        if len(column.values) < min(10, 0.5 * column.n_filled) or not column.values:
             continue
         for name, meanings in IDENTITY.items():
             score = 1.0 if column.personal == name else likeness(column.meaning, meanings)
@@ -146,7 +153,9 @@ def find_attributes(table: str, columns: list[Column], personal: list[Column]) -
             continue
         most = max(30 if len(column.texts) > 60 else 0.7 * column.n_filled, 0.2 * column.n_filled)
         most = min(most, 200 if table != "products" else 10_000)
-        if n > (min(most, 30) if column.kind == "number" else most) or (column.kind == "number" and not column.is_whole):
+        if n > (min(most, 30) if column.kind == "number" else most) or (
+            column.kind == "number" and not column.is_whole
+        ):
             continue
         if is_outcome(table, column) or {"id", "line"} & tags_of(column.meaning).tags and table != "products":
             continue

@@ -59,7 +59,9 @@ class Column:
         found = find_dates(self.some_values)
         # Eight digits may be a number of any kind.
         is_bare = found is not None and "%" in found.formats[0] and not re.search(r"[^%a-zA-Z]", found.formats[0])
-        return None if is_bare and (found.share < 0.99 or len(found.formats) > 1 or len(self.some_values) < 2) else found
+        return (
+            None if is_bare and (found.share < 0.99 or len(found.formats) > 1 or len(self.some_values) < 2) else found
+        )
 
     @cached_property
     def numbers(self) -> dict[str, float]:

@@ -26,7 +26,7 @@ class Family:
     entries: dict[str, object]
     why: dict[str, str]
     columns: list[Column] = field(default_factory=list)
-    marks: Marks = Marks(".", "", {})  # noqa: RUF009 (a tuple)
+    marks: Marks = Marks(".", "", {})
     months: Months | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -108,12 +108,12 @@ def _melt(family: Family, rows: list[list[str]]) -> None:
     kept = [one for one in family.columns if one.name not in months.stands_for]
     name_to = _free("month", first.columns)
     value_to = _free("amount", first.columns)
-    long = [
-        Column(one.name, one.meaning, [text for text in one.texts for _ in cells], family.marks) for one in kept
-    ]
+    long = [Column(one.name, one.meaning, [text for text in one.texts for _ in cells], family.marks) for one in kept]
     month = Column(name_to, "order date", [months.stands_for[one.name] for _ in rows for one in cells], family.marks)
     month.__dict__["dates"] = Dates((months.format,), "the names of the columns", 1.0, False, frozenset())
-    amount = Column(value_to, "order amount", [one.texts[row] for row in range(len(rows)) for one in cells], family.marks)
+    amount = Column(
+        value_to, "order amount", [one.texts[row] for row in range(len(rows)) for one in cells], family.marks
+    )
     family.columns = [*long, month, amount]
     family.entries["melt"] = {
         **({"pattern": months.pattern} if months.pattern else {"columns": months.stands_for}),

@@ -166,4 +166,6 @@ def _is_data(record: list[str]) -> bool:
 
 def _is_typed(values: list[str]) -> bool:
     filled = [one for one in values if one]
-    return len(filled) > 0 and sum(looks_like_number(one) or bool(formats_of(one)) for one in filled) >= 0.8 * len(filled)
+    return len(filled) > 0 and sum(looks_like_number(one) or bool(formats_of(one)) for one in filled) >= 0.8 * len(
+        filled
+    )

@@ -59,7 +59,12 @@ def _match_table(table: str, columns: list[Column], label: str, product: tuple |
             matches[target] = Match((columns[place],), -score, why)
             used.add(place)
     bought = {"product_id", "unit_price"} & set(matches)
-    if table == "order_lines" and bought and "order_id" not in matches and {"customer_id", "ordered_at"} <= set(matches):
+    if (
+        table == "order_lines"
+        and bought
+        and "order_id" not in matches
+        and {"customer_id", "ordered_at"} <= set(matches)
+    ):
         joined = tuple(matches[one].column for one in ("customer_id", "ordered_at"))
         matches["order_id"] = Match(joined, 0.6, "no number of an order: what a customer buys at one time is one order")
     if table == "contracts" and "contract_id" not in matches and "customer_id" in matches:
@@ -82,9 +87,7 @@ def _match_table(table: str, columns: list[Column], label: str, product: tuple |
 def _needed(table: str, matches: dict[str, Match]) -> list[str]:
     """The columns that must be there, with the group of alternatives that is there best."""
     shape = CANONICAL[table]
-    group = max(
-        shape.one_of, key=lambda one: sum(matches[c].score for c in one if c in matches) / len(one), default=()
-    )
+    group = max(shape.one_of, key=lambda one: sum(matches[c].score for c in one if c in matches) / len(one), default=())
     return [one for one in dict.fromkeys((*shape.required, *group)) if one not in ("is_won", "is_lost")]
 
 
@@ -183,7 +186,11 @@ def _suits(table: str, target: str, column: Column) -> bool:
         says_end = target == "is_ended" and len(texts) <= 12 and any("end" in tags_of(one).tags for one in texts)
         return says_end or (1 < len(texts) <= 3 and texts <= YES | NO)
     if type == "id":
-        is_id = kind == "text" or (kind == "number" and column.is_whole) or (kind == "date" and "id" in tags_of(column.meaning).tags)
+        is_id = (
+            kind == "text"
+            or (kind == "number" and column.is_whole)
+            or (kind == "date" and "id" in tags_of(column.meaning).tags)
+        )
         return is_id and column.mean_length <= 80
     if target == "feedback_text":
         return kind == "text" and column.mean_length > 8

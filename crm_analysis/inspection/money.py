@@ -56,23 +56,39 @@ def find_currency(amounts: Iterable[Column], columns: Iterable[Column], titles: 
             return Decision(meant[0], f"{n:,} different amounts show {sign}")
         return Decision(DECIDE, f"{' or '.join(meant)}? the amounts show {sign}")
     told = [one for one in re.findall(r"(?<![A-Z])[A-Z]{3}(?![A-Z])", names.upper()) if one in _CODES]
-    told += [code for sign, (code, *more) in SYMBOLS.items() if not more and not sign.isascii() and f"({sign})" in names]
+    told += [
+        code for sign, (code, *more) in SYMBOLS.items() if not more and not sign.isascii() and f"({sign})" in names
+    ]
     told += ["CNY"] * bool(re.search(r"[(（]元[)）]|人民币", names)) + ["JPY"] * bool(re.search(r"[(（]円[)）]", names))
     if len(set(told)) == 1:
         return Decision(told[0], "a column's name or a title says so")
-    hint = "JPY? the words are Japanese" if _KANA.search(names) else "CNY? the words are Chinese" if _HAN.search(names) else ""
-    return Decision(DECIDE, f"{hint}; no amount shows a currency" if hint else "such as EUR: no amount shows a currency")
+    hint = (
+        "JPY? the words are Japanese"
+        if _KANA.search(names)
+        else "CNY? the words are Chinese"
+        if _HAN.search(names)
+        else ""
+    )
+    return Decision(
+        DECIDE, f"{hint}; no amount shows a currency" if hint else "such as EUR: no amount shows a currency"
+    )
 
 
 def find_time_zone(columns: Iterable[Column], zones: set[str], names: str) -> Decision:
     """The time zone, where offsets from Greenwich stand in the data."""
     offsets = {one for column in columns if column.dates for one in column.dates.offsets}
     if zones - {"UTC"}:
-        return Decision(zones.pop(), "the files' moments carry it") if len(zones) == 1 else Decision(DECIDE, " or ".join(zones))
+        return (
+            Decision(zones.pop(), "the files' moments carry it")
+            if len(zones) == 1
+            else Decision(DECIDE, " or ".join(zones))
+        )
     if len(offsets) == 1:
         offset = offsets.pop()
         if offset == "+00:00":
-            return Decision("UTC", "all moments are written so; the company's own zone decides which day they belong to")
+            return Decision(
+                "UTC", "all moments are written so; the company's own zone decides which day they belong to"
+            )
         hours, minutes = offset[1:].split(":")
         if offset in _ZONES:
             return Decision(_ZONES[offset], f"all moments are written with {offset}; another zone may have it too")
@@ -80,7 +96,10 @@ def find_time_zone(columns: Iterable[Column], zones: set[str], names: str) -> De
             sign = "-" if offset[0] == "+" else "+"
             return Decision(f"Etc/GMT{sign}{int(hours)}", f"all moments are written with {offset}")
     if offsets:
-        return Decision(DECIDE, f"the company's own, such as Europe/Berlin: the moments are written with {', '.join(sorted(offsets))}")
+        return Decision(
+            DECIDE,
+            f"the company's own, such as Europe/Berlin: the moments are written with {', '.join(sorted(offsets))}",
+        )
     hint = "Asia/Tokyo? the words are Japanese; " if _KANA.search(names) else ""
     hint = hint or ("Asia/Shanghai? the words are Chinese; " if _HAN.search(names) else "such as Europe/Berlin: ")
     return Decision(DECIDE, f"{hint}no moment in the files has an offset")

@@ -100,7 +100,9 @@ def read_number(value: str, marks: Marks) -> float | None:
         return None
     core = match["core"]
     if marks.thousands:
-        if marks.thousands in core and not re.fullmatch(rf"\d{{1,3}}(?:{re.escape(marks.thousands)}\d{{3}})+(?:\D\d+)?", core):
+        if marks.thousands in core and not re.fullmatch(
+            rf"\d{{1,3}}(?:{re.escape(marks.thousands)}\d{{3}})+(?:\D\d+)?", core
+        ):
             return None
         core = core.replace(marks.thousands, "")
     core = core.replace(marks.decimal or ".", ".")

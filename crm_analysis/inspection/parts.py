@@ -62,7 +62,7 @@ def look(path: Path) -> list[Part]:
 
 def _look_at_text(path: Path) -> Part:
     sample = take_sample(path)
-    encoding = find_encoding([sample.head, *sample.pieces])
+    encoding = find_encoding([sample.head, *sample.pieces, *sample.rare])
     is_wide = encoding.name.startswith("utf-16")
     text = sample.head.decode(encoding.name, "ignore").lstrip("\ufeff").replace("\r\n", "\n")
     layout = find_layout(text)
@@ -131,7 +131,9 @@ def _look_at_parquet(path: Path) -> Part:
         near = MAX_ROWS // 4 if number == 0 else 0
         rows += _rows(batch.take([*range(min(near, batch.num_rows)), *range(near, batch.num_rows, step)]))
     entries = {} if path.suffix.lower() == ".parquet" else {"kind": "parquet"}
-    zones = {one.type.tz for one in pyarrow.parquet.read_schema(path) if pa.types.is_timestamp(one.type) and one.type.tz}
+    zones = {
+        one.type.tz for one in pyarrow.parquet.read_schema(path) if pa.types.is_timestamp(one.type) and one.type.tz
+    }
     part = Part(path, "parquet", entries, {}, records.columns, records.columns, rows, [], n_rows=f"{n:,} rows")
     if zones:
         part.why["zone"] = " ".join(sorted(zones))

@@ -136,6 +136,8 @@ _WORDS = {
 _LATIN = re.compile(r"[a-z0-9]")
 # What may stand between the parts of a German compound.
 _JOINTS = ("s", "n", "en", "es", "e")
+# Words of two letters that may be part of a longer one, as in kundennr; others are words only by themselves.
+_SHORT = ("id", "nr", "no")
 # Tags of which each by itself changes what a name means: a due date is no order's date.
 _CHANGES = frozenset(
     "due paid start end signup birth ship tax discount cost profit list return line control currency answer close open month year"
@@ -161,7 +163,10 @@ COLUMNS = {
         "unit_price": "unit price|price|product price|unit amount",
         "line_amount": "line amount|sales amount|amount|sales|product amount|order amount|invoice amount|line price|paid amount",
     },
-    "orders": {**_ORDER_COLUMNS, "order_amount": "order amount|sales amount|invoice amount|amount|sales|paid amount|price"},
+    "orders": {
+        **_ORDER_COLUMNS,
+        "order_amount": "order amount|sales amount|invoice amount|amount|sales|paid amount|price",
+    },
     "customers": {
         "customer_id": "customer id|customer|id|company id|company|customer name",
         "signed_up_date": "signup date|customer signup date|customer date|start date|signup|open date|date",
@@ -366,9 +371,9 @@ def _take_apart(word: str) -> tuple[str, ...] | None:
                 continue
             cost, parts = best[begin]
             piece = word[begin:end]
-            if piece in known and (not is_latin or len(piece) > 1):
+            if piece in known and (not is_latin or len(piece) > 2 or piece in _SHORT):
                 options.append((cost + 1, (*parts, piece)))
-            elif is_latin and piece in _JOINTS and parts and parts[-1] != "" and end < len(word):
+            elif is_latin and piece in _JOINTS and parts and end < len(word):
                 options.append((cost + 1, parts))
             elif not is_latin and len(piece) == 1:
                 options.append((cost + 3, parts))

@@ -21,9 +21,9 @@ class Draft:
         line = f"{'  ' * depth}{key_text(key)}:" + ("" if value is None else f" {flow(value)}")
         self.lines.append(f"{line}  # {plain(comment)}" if comment else line)
 
-    def note(self, depth: int, text: str) -> None:
-        """A comment on a line of its own."""
-        self.lines.append(f"{'  ' * depth}# {plain(text)}")
+    def note(self, depth: int, text: str, is_long: bool = False) -> None:
+        """A comment on a line of its own; a long one is not cut."""
+        self.lines.append(f"{'  ' * depth}# {plain(text, None if is_long else _MAX_COMMENT)}")
 
     def __str__(self) -> str:
         return "\n".join(self.lines) + "\n"
@@ -39,11 +39,17 @@ def flow(value: object) -> str:
     return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
+def path_text(path: str) -> str:
+    """A file's name by itself on a line: plain where YAML lets it be, for ``${CRM_DATA}``."""
+    is_plain = path.isprintable() and not set(path) & set("#:'\"\\") and path[0] not in "*&!%@`?-[]{}|>, "
+    return path if is_plain and path == path.strip() else json.dumps(path, ensure_ascii=not path.isprintable())
+
+
 def key_text(key: str) -> str:
     return key if _PLAIN.fullmatch(key) else json.dumps(key, ensure_ascii=not key.isprintable())
 
 
-def plain(text: str) -> str:
+def plain(text: str, limit: int | None = _MAX_COMMENT) -> str:
     """A comment on one line, without characters that end it."""
     text = " ".join("".join(one if one.isprintable() else " " for one in text).split())
-    return text if len(text) <= _MAX_COMMENT else f"{text[: _MAX_COMMENT - 1]}…"
+    return text if limit is None or len(text) <= limit else f"{text[: limit - 1]}…"
