@@ -54,7 +54,7 @@ def find_dates(values: Iterable[str]) -> Dates | None:
             f"two formats: {n_read[two[0]]} of {len(values)} different values as {two[0]}, {n_read[two[1]]} as {two[1]}"
         )
         return Dates(tuple(two), why, best / len(values), _has_time(two[0]), _offsets(read))
-    formats = tuple(one for one in candidates if n_read[one] == best)
+    formats = _plausible(tuple(one for one in candidates if n_read[one] == best), values)
     losers = [one for one in candidates if n_read[one] < best and _order(one) != _order(formats[0])]
     # Formats that differ in nothing but a month's name of three letters (May) are one.
     if len({one.replace("%B", "%b") for one in formats}) == 1:
@@ -68,6 +68,14 @@ def find_dates(values: Iterable[str]) -> Dates | None:
         other = next(one for one in values if not _reads(one, formats[0]))
         why += f"; {len(values) - best} of {len(values)} different values are not, such as {other[:20]!r}"
     return Dates(formats, why, best / len(values), _has_time(formats[0]), _offsets(read))
+
+
+def _plausible(formats: tuple[str, ...], values: list[str]) -> tuple[str, ...]:
+    """Of formats with years of two digits, those by which the years are not many more than by another."""
+    if not all("%y" in one for one in formats) or len(formats) < 2:
+        return formats
+    years = {one: len({year for value in values if (year := _year(value, one))}) for one in formats}
+    return tuple(one for one in formats if years[one] <= 3 * min(years.values()))
 
 
 def formats_of(value: str) -> Sequence[str]:
@@ -118,12 +126,17 @@ def _zone(part: dict) -> str:
     return (" %z" if part["zone"].startswith(" ") else "%z") if part["zone"] else ""
 
 
-@cache
 def _reads(value: str, format: str) -> bool:
+    return 1900 <= _year(value, format) <= 2100
+
+
+@cache
+def _year(value: str, format: str) -> int:
+    """The year of a text that is a date in this format; 0 where it is none."""
     try:
-        return 1900 <= datetime.strptime(value, format).year <= 2100  # noqa: DTZ007 (only whether it is a date)
+        return datetime.strptime(value, format).year  # noqa: DTZ007 (of a date no moment is made)
     except (ValueError, OverflowError):
-        return False
+        return 0
 
 
 def _has_time(format: str) -> bool:

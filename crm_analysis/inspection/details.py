@@ -63,11 +63,17 @@ def find_returns(candidate: Candidate, columns: list[Column]) -> Returns | None:
     if order is not None and len(order.columns) == 1:
         prefixes = Counter(match[0] for row in negative if (match := re.match(r"\D+", order.column.texts[row].strip())))
         if prefixes:
-            prefix, n = prefixes.most_common(1)[0]
+            prefix = prefixes.most_common(1)[0][0]
+            # What all orders' numbers begin with is no mark: of RA17 beside A17 it is the R.
+            others = Counter(
+                re.match(r"\D*", one)[0] for row, one in enumerate(order.column.texts) if row not in negative
+            )
+            prefix = prefix.removesuffix(others.most_common(1)[0][0]) if others else prefix
+            n = sum(order.column.texts[row].strip().startswith(prefix) for row in negative)
             n_other = sum(
                 one.strip().startswith(prefix) for row, one in enumerate(order.column.texts) if row not in negative
             )
-            if n >= 0.5 * len(negative) and n_other <= 0.05 * n:
+            if prefix and n >= 0.5 * len(negative) and n_other <= 0.05 * n:
                 return Returns(
                     "returns", {"order_id_prefix": prefix}, f"{signs}, {n:,} of them in orders that begin with {prefix}"
                 )

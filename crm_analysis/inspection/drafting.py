@@ -20,7 +20,7 @@ def propose(paths: list[Path], company: str, root: Path) -> str:
     """The draft of a contract for these files. Raises InputError where one cannot be read at all."""
     parts = [part for path in paths for part in look(path)]
     families = group(parts)
-    stack_all(families, Counter(one.path for one in parts))
+    stack_all(families, Counter(one.path for one in parts if one.rows))
     chosen, left = _choose(families)
     tables = [TableDraft(family, candidate, root) for family, candidate in chosen]
     amounts = [one for table in tables for one in table.of_type("money")]
