@@ -6,7 +6,9 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import permutations
+
+import numpy as np
 
 from crm_analysis.inspection.dates import Dates, find_dates
 from crm_analysis.inspection.numbers import Marks, decimals_of, find_marks, read_number
@@ -17,7 +19,7 @@ _MIN_SHARE = 0.9
 _MISSING = frozenset(("", "null", "nan", "none", "n/a", "na", "-", "--", "#n/a", "(null)", "\\n"))
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _PHONE = re.compile(r"\+?[\d\s()/.\-]{9,20}")
-_N_EXACT_ROWS = 2000
+_N_ROWS = 2000
 
 
 @dataclass
@@ -126,33 +128,37 @@ def describe(names: list[str], meanings: list[str], rows: list[list[str]]) -> tu
 def find_product(columns: list[Column]) -> tuple[Column, Column, Column] | None:
     """(quantity, unit price, amount): of three columns of numbers the third is the product of the others in each row."""
     numeric = [one for one in columns if one.kind == "number" and len(one.values) > 1][:10]
-    rows = range(min(len(columns[0].texts), _N_EXACT_ROWS)) if columns else range(0)
-    for left, right in combinations(numeric, 2):
-        for amount in numeric:
-            if amount in (left, right):
-                continue
-            n = n_equal = n_plain = 0
-            for row in rows:
-                one, other, product = left.number_in(row), right.number_in(row), amount.number_in(row)
-                if None in (one, other, product) or not product:
-                    continue
-                n += 1
-                n_equal += abs(one * other - product) <= 0.011 + 1e-6 * abs(product)
-                n_plain += one not in (0, 1) and other not in (0, 1)
-            if n >= max(5, 0.3 * len(rows)) and n_equal >= 0.95 * n and n_plain >= 3:
-                quantity, price = sorted((left, right), key=lambda one: (one.n_decimals, sum(one.numbers.values())))
-                return quantity, price, amount
+    arrays = [
+        np.array(
+            [
+                np.nan if (number := one.number_in(row)) is None else number
+                for row in range(min(len(one.texts), _N_ROWS))
+            ]
+        )
+        for one in numeric
+    ]
+    for left, right, amount in permutations(range(len(numeric)), 3):
+        if left > right:
+            continue
+        one, other, product = arrays[left], arrays[right], arrays[amount]
+        told = ~np.isnan(one + other + product) & (product != 0)
+        is_equal = np.abs(one * other - product) <= 0.011 + 1e-6 * np.abs(product)
+        is_plain = (one != 1) & (other != 1)
+        n = told.sum()
+        if n >= max(5, 0.3 * len(told)) and (told & is_equal).sum() >= 0.95 * n and (told & is_plain).sum() >= 3:
+            pair = numeric[left], numeric[right]
+            quantity, price = sorted(pair, key=lambda one: (one.n_decimals, sum(one.numbers.values())))
+            return quantity, price, numeric[amount]
     return None
 
 
 def depends(value: Column, key: Column, share: float = 0.97) -> bool:
-    """Whether a key's rows nearly always have one value of the other column."""
-    seen: dict[str, Counter] = {}
-    for one, other in zip(key.texts, value.texts, strict=True):
+    """Whether a key's rows nearly always have one value of the other column; False where no key comes twice."""
+    pairs = Counter(zip(key.texts, value.texts, strict=True))
+    total: Counter = Counter()
+    most: dict[str, int] = {}
+    for (one, other), n in pairs.items():
         if one.strip() and other.strip():
-            seen.setdefault(one, Counter())[other] += 1
-    total = sum(one.total() for one in seen.values())
-    again = [one for one in seen.values() if one.total() > 1]
-    if not again:
-        return False
-    return sum(max(one.values()) for one in seen.values()) >= share * total
+            total[one] += n
+            most[one] = max(most.get(one, 0), n)
+    return max(total.values(), default=0) > 1 and sum(most.values()) >= share * total.total()

@@ -61,7 +61,7 @@ def test_a_draft_says_what_the_contract_says(entries_of, project, source):
     attributes = {key: contract["tables"][key].get("attributes", {}).values() for key in contract["tables"]}
     for key, columns in attributes.items():
         plain = {one for one in columns if isinstance(one, str)}
-        assert len(plain & set(draft["tables"][key].get("attributes", {}).values())) >= 0.7 * len(plain)
+        assert len(plain & set(draft["tables"][key].get("attributes", {}).values())) >= 0.6 * len(plain)
     assert set(draft["tables"]) == set(contract["tables"])
 
 
