@@ -150,12 +150,30 @@ def find_identity(columns: list[Column], key: Column, is_own: bool) -> dict[str,
     return {name: found[name][1] for name in IDENTITY if name in taken.values()}
 
 
+def is_personal(column: Column) -> bool:
+    """Whether a column says who somebody is, in a table of whatever."""
+    if column.personal:
+        return True
+    names = [
+        meanings for name, meanings in IDENTITY.items() if name not in (*SHARED_PLACES, "customer_name", "company_name")
+    ]
+    is_name = {"name", "customer"} <= tags_of(column.meaning).tags
+    is_told = is_name or any(likeness(column.meaning, one) >= 0.6 for one in names)
+    return is_told and len(column.values) >= min(10, 0.5 * column.n_filled)
+
+
 def find_attributes(table: str, columns: list[Column], personal: list[Column]) -> dict[str, Column]:
     """Attribute's name → column: what sorts customers, products or contracts into not too many kinds."""
     found: dict[str, Column] = {}
     for column in columns:
         n = len(column.values)
-        if column in personal or column.kind in ("empty", "date") or n < 2 or column.mean_length > _MAX_WORDS:
+        if (
+            column in personal
+            or is_personal(column)
+            or column.kind in ("empty", "date")
+            or n < 2
+            or column.mean_length > _MAX_WORDS
+        ):
             continue
         most = max(30 if len(column.texts) > 60 else 0.7 * column.n_filled, 0.2 * column.n_filled)
         most = min(most, 200 if table != "products" else 10_000)

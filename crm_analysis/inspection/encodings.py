@@ -42,26 +42,27 @@ def find_encoding(pieces: list[bytes]) -> Encoding:
             return Encoding(name, "it begins with a byte-order mark")
     start = pieces[0][:4096]
     zeros = [start[place::2].count(0) for place in (0, 1)]
-    if max(zeros) > len(start) / 8:
-        return Encoding("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "every other byte is zero")
+    if max(zeros) > 4 * min(zeros):
+        return Encoding("utf-16-be" if zeros[0] > zeros[1] else "utf-16-le", "bytes of zero stand at every other place")
     data = b"\n".join(pieces)
     if data.isascii():
         return Encoding("utf-8", "only ASCII was seen")
     if _decode(data, "utf-8") is not None:
         return Encoding("utf-8", "all that was seen is UTF-8")
-    scores = {}
-    for name in (*_DOUBLE, *_SINGLE):
-        if (text := _decode(data, name)) is not None:
-            scores[name] = _plausibility(text, name)
+    shares = {name: _share(text, name) for name in (*_DOUBLE, *_SINGLE) if (text := _decode(data, name)) is not None}
+    scores = {name: share + 0.2 * _known(_decode(data, name)) for name, share in shares.items()}
+    if "cp1252" in scores:
+        # The commonest of those for Latin letters, where a few letters would do in others too.
+        scores["cp1252"] += 0.04
     if not scores:
         wrong = sum(_decode(line, "utf-8") is None for line in data.splitlines())
         return Encoding("utf-8", f"{wrong} of the lines seen are not, and no other encoding fits: save the file again")
     ranked = sorted(scores, key=scores.get, reverse=True)
     best, *rest = ranked
     words = {"cp932": "shift_jis"}.get(best, best)
-    why = f"not UTF-8; {scores[best]:.0%} of what is not ASCII is common in {words}"
+    why = f"not UTF-8; {shares[best]:.0%} of what is not ASCII is common in {words}"
     if rest:
-        why += f", next {rest[0]} with {max(scores[rest[0]], 0):.0%}"
+        why += f", next {rest[0]} with {shares[rest[0]]:.0%}"
     # Where the common letters are the same ones, the encodings differ in nothing that was seen.
     text = _decode(data, best)
     others = tuple(one for one in rest if scores[best] - scores[one] < _CLEAR and _decode(data, one) != text)
@@ -75,11 +76,15 @@ def _decode(data: bytes, name: str) -> str | None:
         return None
 
 
-def _plausibility(text: str, name: str) -> float:
-    """The share of the characters beyond ASCII that are common ones, and a little for known words in the first line."""
+def _known(text: str) -> float:
+    """The share of the names in the first line that are known words."""
     first = next((line for line in text.splitlines() if line.strip()), "")
     cells = [one for one in re.split(r"[,;\t|]", first) if not one.isascii()]
-    known = sum(bool(tags_of(one).tags) for one in cells) / len(cells) if cells else 0
+    return sum(bool(tags_of(one).tags) for one in cells) / len(cells) if cells else 0
+
+
+def _share(text: str, name: str) -> float:
+    """The share of the characters beyond ASCII that are common ones, less what stands where it hardly can."""
     beyond = [one for one in text[:200_000] if not one.isascii()]
     if not beyond:
         return 0.0
@@ -88,10 +93,10 @@ def _plausibility(text: str, name: str) -> float:
     if name in _SINGLE:
         # Letters with marks stand between others: not in rows, and no quotation mark within a word.
         strange = sum(len(one) for one in re.findall(r"[^\x00-\x7f\s]{3,}", text[:200_000])) if name != "cp1251" else 0
-        strange += len(re.findall(r"(?<=[A-Za-z])[„“”‚‘€§°][a-z]", text[:200_000]))
+        strange += len(re.findall(r"(?<=[A-Za-z])[„“”‚‘€§°·£¥®][a-z]|(?<=[A-Za-z])[À-ÖØ-Þ](?=[a-z])", text[:200_000]))
         strange += len(re.findall(r"[а-яё](?=[A-Za-z])|(?<=[A-Za-z])[а-яё]", text[:200_000], re.IGNORECASE))
         n -= 2 * strange
-    return max(n / len(beyond), 0) + 0.2 * known
+    return max(n / len(beyond), 0)
 
 
 def _is_common_double(character: str, name: str) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from crm_analysis.inspection.dates import Dates, find_dates
 from crm_analysis.inspection.numbers import Marks, decimals_of, find_marks, read_number
+from crm_analysis.inspection.words import tags_of
 
 # Of a column, more different values cost time and teach little.
 _MAX_VALUES = 4000
@@ -19,6 +20,7 @@ _MIN_SHARE = 0.9
 _MISSING = frozenset(("", "null", "nan", "none", "n/a", "na", "-", "--", "#n/a", "(null)", "\\n"))
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")
 _PHONE = re.compile(r"\+?[\d\s()/.\-]{9,20}")
+_TIME = re.compile(r"\d{1,2}:\d{2}(?P<seconds>:\d{2})?(?P<half> ?[AaPp][Mm])?")
 _N_ROWS = 2000
 
 
@@ -101,13 +103,24 @@ class Column:
     def personal(self) -> str | None:
         """Whether the values are e-mail addresses or telephone numbers, whatever the column is called."""
         for name, pattern in (("email", _EMAIL), ("phone", _PHONE)):
-            if name == "phone" and (self.kind != "text" or len(self.values) < 5):
+            # A number of an order may be written as one of a telephone.
+            if name == "phone" and (self.kind != "text" or len(self.values) < 5 or "id" in tags_of(self.meaning).tags):
                 continue
             if self.some_values and sum(map(bool, map(pattern.fullmatch, self.some_values))) >= _MIN_SHARE * len(
                 self.some_values
             ):
                 return name
         return None
+
+    @cached_property
+    def time_format(self) -> str | None:
+        """The format of a column of times of day."""
+        found = [_TIME.fullmatch(one) for one in self.some_values]
+        if not found or not all(found):
+            return None
+        first = found[0]
+        half = "" if not first["half"] else " %p" if first["half"][0] == " " else "%p"
+        return f"{'%I' if half else '%H'}:%M{':%S' if first['seconds'] else ''}{half}"
 
     def number_in(self, row: int) -> float | None:
         return self.numbers.get(self.texts[row].strip())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from crm_analysis.inspection.facts import Column, depends, find_product
@@ -58,6 +59,11 @@ def _match_table(table: str, columns: list[Column], label: str, product: tuple |
         if target not in matches and place not in used:
             matches[target] = Match((columns[place],), -score, why)
             used.add(place)
+    for target, match in list(matches.items()):
+        # A day and a time of day beside it are one moment.
+        times = [one for place, one in enumerate(columns) if place not in used and one.time_format]
+        if CANONICAL[table].columns[target].type == "moment" and times and not match.column.dates.has_time:
+            matches[target] = Match((match.column, times[0]), match.score, f"{match.why}, with the time of day")
     bought = {"product_id", "unit_price"} & set(matches)
     if (
         table == "order_lines"
@@ -65,7 +71,7 @@ def _match_table(table: str, columns: list[Column], label: str, product: tuple |
         and "order_id" not in matches
         and {"customer_id", "ordered_at"} <= set(matches)
     ):
-        joined = tuple(matches[one].column for one in ("customer_id", "ordered_at"))
+        joined = (*matches["customer_id"].columns, *matches["ordered_at"].columns)
         matches["order_id"] = Match(joined, 0.6, "no number of an order: what a customer buys at one time is one order")
     if table == "contracts" and "contract_id" not in matches and "customer_id" in matches:
         customer = matches["customer_id"]
@@ -104,7 +110,8 @@ def _is_possible(table: str, matches: dict[str, Match], columns: list[Column]) -
         return {"ordered_at", "order_amount"} <= has and (order is None or order.column.repeats < 1.05)
     if table in _ONE_PER_ROW:
         key = CANONICAL[table].key[0]
-        others = [one for one in columns if likeness(one.meaning, COLUMNS["orders"]["customer_id"]) >= 0.8]
+        bought = ("customer_id", "ordered_at")
+        others = [name for name in bought for one in columns if likeness(one.meaning, COLUMNS["orders"][name]) >= 0.8]
         is_one = key in has and matches[key].column.is_unique and (table == "customers" or not others)
         return is_one and (table == "customers" or table.removesuffix("s") in told)
     if table == "contracts":
@@ -186,6 +193,8 @@ def _suits(table: str, target: str, column: Column) -> bool:
         says_end = target == "is_ended" and len(texts) <= 12 and any("end" in tags_of(one).tags for one in texts)
         return says_end or (1 < len(texts) <= 3 and texts <= YES | NO)
     if type == "id":
+        if kind == "number" and any(re.search(r"[.,]\d\d$", one) for one in column.some_values[:100]):
+            return False
         is_id = (
             kind == "text"
             or (kind == "number" and column.is_whole)

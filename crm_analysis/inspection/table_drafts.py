@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 from crm_analysis.inspection.details import (
@@ -12,13 +13,14 @@ from crm_analysis.inspection.details import (
     find_returns,
     find_totals,
     is_outcome,
+    is_personal,
     tail_of_ids,
 )
 from crm_analysis.inspection.facts import Column, depends
 from crm_analysis.inspection.families import Family, pattern_of
 from crm_analysis.inspection.matching import Candidate, Match
-from crm_analysis.inspection.months import month_of, year_in
-from crm_analysis.inspection.words import COLUMNS, likeness
+from crm_analysis.inspection.months import month_of
+from crm_analysis.inspection.words import COLUMNS, likeness, tags_of
 from crm_analysis.inspection.yaml_text import Draft, flow, path_text
 from crm_analysis.schema import CANONICAL
 from crm_analysis.sources.contract import DECIDE
@@ -53,7 +55,7 @@ class TableDraft:
         """The sheets' names may be shops; of months the rows themselves tell."""
         target = next((one for one in ("region", "channel") if one not in self.matches), None)
         names = [one.sheet or "" for one in self.family.parts]
-        is_time = all(month_of(one) is not None or year_in(one) for one in names)
+        is_time = all(month_of(one) is not None or re.search(r"(19|20)\d\d", one) for one in names)
         if is_time or self.name not in ORDER_TABLES or target is None:
             del self.entries["sheet_to"]
         else:
@@ -69,7 +71,8 @@ class TableDraft:
         certain = [one.column.dates.formats[0] for _, one in dated if len(one.column.dates.formats) == 1]
         for name, one in sorted(dated, key=lambda pair: pair[0] not in shape.required):
             dates = one.column.dates
-            formats, why = dates.formats, f"{one.column.name}: {dates.why}"
+            time = f" {one.columns[1].time_format}" if len(one.columns) > 1 else ""
+            formats, why = tuple(f"{day}{time}" for day in dates.formats), f"{one.column.name}: {dates.why}"
             if len(formats) > 1:
                 alike = [one for one in formats if any(one[:8] == other[:8] for other in certain)]
                 if len(alike) == 1 and dates.share > 0.9:
@@ -122,7 +125,7 @@ class TableDraft:
             if name in self.matches:
                 self._write_match(draft, name, self.matches[name])
             elif name in self.candidate.missing:
-                draft.add(3, name, DECIDE, "no column is like it: name the one, or take this table out")
+                draft.add(3, name, DECIDE, self._say_missing(name))
         self._write_stages(draft)
         if self.name in _WITH_ATTRIBUTES:
             rest = [one for one in family.columns if id(one) not in self.used]
@@ -133,6 +136,12 @@ class TableDraft:
                 self.personal = list(find_identity(rest, key.column, is_own=True).values())
             self._write_attributes(draft, self.name, rest)
         self._write_rules(draft)
+
+    def _say_missing(self, name: str) -> str:
+        emails = [one.name for one in self.family.columns if one.personal == "email"]
+        if name == "customer_id" and emails:
+            return f"no column is like it; {emails[0]} tells people apart and may serve"
+        return "no column is like it: name the one, or take this table out"
 
     def _write_files(self, draft: Draft) -> None:
         paths = self.family.paths
@@ -218,6 +227,10 @@ class TableDraft:
                 draft.note(
                     2, f"{n:,} rows looked at have an amount of zero: with free_orders: count they count as orders"
                 )
+            for one in columns:
+                if {"status", "state"} & tags_of(one.meaning).tags and 1 < len(one.values) <= 12:
+                    kinds = ", ".join(list(one.values)[:12])
+                    draft.note(2, f"{one.name} holds {kinds}: write exclude for orders that never came about")
         ends = [one.end for one in self.family.parts if one.end]
         total = next((one for end in ends if (one := find_totals(columns, end))), None)
         if total is not None and not self.family.months:
@@ -253,7 +266,7 @@ class TableDraft:
         """The columns that nothing was made of."""
         rest = [one for one in self.family.columns if id(one) not in self.used]
         kinds = {
-            "personal": [one for one in rest if one in self.personal],
+            "personal": [one for one in rest if one in self.personal or is_personal(one)],
             "empty": [one for one in rest if one.kind == "empty"],
             "known only afterwards": [one for one in rest if is_outcome(self.name, one)],
         }

@@ -28,6 +28,7 @@ _WORDS = {
         货品 貨品 物料 製品 品目 アイテム artikel produkt produkte ware waren produit produits producto productos articulo articulos
         produto produtos artigo urun urunler malzeme""",
     "product id": "货号 貨號 款号 品番 型番",
+    "customer name": "姓名 氏名",
     "product name": "品名 商品名 製品名",
     "stock": "stock stok",
     "contract": """contract contracts subscription subscriptions policy agreement 合同 合約 合约 协议 订阅 訂閱 契約 vertrag vertrage
@@ -37,7 +38,7 @@ _WORDS = {
     "ticket": """ticket tickets case cases call calls inquiry enquiry interaction interactions incident conversation 工单 工單 来电
         通话 咨询 问合せ 問合せ 問い合わせ 問合 対応 anfrage anfragen anruf anrufe fall appel demande llamada incidencia caso chamado
         atendimento cagri talep""",
-    "contact": "contact contacts contacted 联系 联络 接触 kontakt contacto contato iletisim",
+    "contact": "contact contacts contacted 接触 kontakt contacto contato iletisim",
     "deal": """opportunity opportunities deal deals lead leads pipeline 商机 商機 机会 商談 案件 verkaufschance chance chancen
         opportunite oportunidad oportunidade firsat""",
     "review": """review reviews comment comments feedback survey complaint complaints 评论 評論 评价 評價 点评 留言 反馈 投诉 レビュー
@@ -47,13 +48,14 @@ _WORDS = {
         vendedor agente empleado atendente funcionario satici temsilci calisan personel""",
     "id": """id ids no nos nr num number code key nummer nummern kennung n numero cod codigo ref reference identifiant identifier uuid
         guid kod kodu numara numarasi 编号 編號 号 號 号码 號碼 代码 代碼 编码 編碼 番号 コード ナンバー""",
+    "customer id": "会员名 用户名 昵称 username login",
     "order id": "单号 單號 单据号 流水号",
-    "name": "name names nom nombre nome ad adi isim bezeichnung 名称 名稱 名 名字 名前 libelle titulo title titel 姓名 氏名",
+    "name": "name names nom nombre nome ad adi isim bezeichnung 名称 名稱 名 名字 名前 libelle titulo title titel",
     "description": "description desc beschreibung descripcion descricao aciklama designation 描述 说明 説明",
     "date": """date dates dt day datum tag jour fecha dia data tarih tarihi gun zeit time timestamp datetime heure hora saat zeitpunkt
         when at on 日期 时间 時間 日 日時 日付 年月日 时刻 時刻""",
     "amount": """amount amounts amt value total totals sum revenue turnover spend spent subtotal charge charges fee fees net gross
-        金额 金額 总额 總額 合计 合計 实付 实收 销售额 銷售額 消费额 总价 總價 额 小计 小計 营业额 费 费用 应收 売上高 売上金額 代金 料金
+        金额 金額 总额 總額 合计 合計 实付 实收 销售额 銷售額 消费额 总价 總價 额 小计 小計 营业额 费 费用 应收 应付 货款 売上高 売上金額 代金 料金
         betrag umsatz summe gesamt gesamtbetrag wert erlos gebuhr gebuhren beitrag montant total valeur ca chiffre affaires frais
         importe monto valor ingresos cuota receita montante tutar tutari toplam ciro bedel ucret netto brutto""",
     "price": """price prices 单价 單價 价格 價格 售价 售價 単価 価格 値段 preis einzelpreis stuckpreis stueckpreis prix pu tarif precio preco
@@ -100,7 +102,7 @@ _WORDS = {
     "region": "region gebiet area territory province bolge provincia regiao 地区 地區 区域 區域 大区 省份 省 地域 エリア 都道府県",
     "country": "country countries land pays pais ulke ulkesi 国家 國家 国",
     "city": "city town suburb stadt ort ville ciudad cidade sehir ilce 城市 市 市区町村",
-    "store": "store stores shop filiale laden magasin tienda loja magaza sube 门店 店铺 店舗 店",
+    "store": "store stores shop filiale sucursal laden magasin tienda loja magaza sube 门店 店铺 店舗 店",
     "street": "street address addr adresse strasse rue direccion calle endereco rua adres adresi 地址 住所 anschrift hausnummer",
     "postcode": "postcode postal zip zipcode plz postleitzahl cp cep 邮编 郵便番号 邮政编码",
     "phone": "phone mobile tel telephone cellphone telefon handy telefono celular telefone telefonu 电话 電話 手机 手機 携帯 fax cep",
@@ -115,9 +117,9 @@ _WORDS = {
     "control": "control kontroll kontrollgruppe temoin 对照",
     "response": "response responded visit visited click clicked opened reaktion reagiert reponse respuesta resposta 响应 点击 反応",
     "convert": "conversion converted convert bought konversion 转化",
-    "dispute": "dispute disputed reklamation litige disputa 争议 異議",
+    "dispute": "dispute disputed contestada contestado contestee bestritten strittig reklamation litige disputa 争议 異議",
     "answer": "answered answer reply replied beantwortet 応答 回复 初回対応",
-    "close": "resolved resolution resolve solved close closed closing abgeschlossen geschlossen cloture cerrado 解決 解决 完成 完了 关闭",
+    "close": "resolved resolution resolve solved close closed closing abgeschlossen geschlossen gelost geloest erledigt behoben cloture cerrado 解決 解决 完成 完了 关闭",
     "open": "open opened engage engaged eroffnet erstellt ouverture apertura 受付 提交 创建",
     "return": "return returned returns refund retoure retouren storno gutschrift ruckgabe avoir retour devolucion iade 退货 退款 返品",
     "line": "line row position pos zeile ligne linea linha satir 行 行号 明細 明细",
@@ -129,9 +131,10 @@ _WORDS = {
     "colour": "colour color farbe couleur cor renk 颜色 顏色 色",
     "size": "size grosse groesse taille talla tamanho beden 尺寸 尺码 サイズ",
     "industry": "industry sector branche secteur setor sektor 行业 業種",
+    "plan": "plan プラン 套餐 paket package paquete tarifa",
     "job": "job occupation profession beruf metier profesion meslek 职业 職業",
-    "": """of the de des du la le les el los der die das den von fur fuer for in to a an and und et y da do dos d l e o our unique rec
-        record の 之 的 お""",
+    "": """of am um the de des du la le les el los der die das den von fur fuer for in to a an and und et y da do dos d l e o our unique rec
+        record の 之 的 お 联系 联络""",
 }
 _LATIN = re.compile(r"[a-z0-9]")
 # What may stand between the parts of a German compound.
@@ -302,10 +305,14 @@ MONTHS = {
 
 
 class Tags(NamedTuple):
-    """A name taken apart: what its words mean, and how many of them are not known."""
+    """A name taken apart: what each of its words can mean, and how many of them are not known."""
 
-    tags: frozenset[str]
+    parts: tuple[frozenset[str], ...]
     n_unknown: int
+
+    @property
+    def tags(self) -> frozenset[str]:
+        return frozenset().union(*self.parts)
 
 
 def fold(text: str) -> str:
@@ -342,57 +349,62 @@ def _vocabulary() -> dict[str, frozenset[str]]:
 def tags_of(name: str) -> Tags:
     """What a column's name says."""
     words = words_of(name)
-    tags: set[str] = set()
-    n_unknown = 0
     if len(words) > 2 and words[0] in ("number", "num", "no") and words[1] == "of":
-        return Tags(frozenset({"quantity"}), 0)
+        return Tags((frozenset({"quantity"}),), 0)
+    found: list[frozenset[str]] = []
+    n_unknown = 0
     for word in words:
-        parts = _take_apart(word)
-        if parts is None:
-            n_unknown += 1
-        for part in parts or ():
-            tags |= _vocabulary()[part]
-    return Tags(frozenset(tags), n_unknown)
+        parts, n_left = _take_apart(word)
+        found += [tags for part in parts if (tags := _vocabulary()[part])]
+        n_unknown += n_left
+    return Tags(tuple(dict.fromkeys(found)), n_unknown)
 
 
 @cache
-def _take_apart(word: str) -> tuple[str, ...] | None:
-    """A word as the fewest known words: all of it, save for joints; in a script without blanks, unknown characters may stand
-    between."""
+def _take_apart(word: str) -> tuple[tuple[str, ...], int]:
+    """A word as the fewest known words, and how much is left: all of it must be known, save for joints; in a script without
+    blanks other characters may stand between, of which two in a row are a word that is not known."""
     known = _vocabulary()
     if word in known:
-        return (word,)
+        return (word,), 0
     is_latin = bool(_LATIN.match(word))
-    best: list[tuple[int, tuple[str, ...]] | None] = [(0, ())] + [None] * len(word)
+    # For each end: how little is known so far, the parts, and the characters left over as they stand.
+    best: list[tuple[int, tuple[str, ...], str] | None] = [(0, (), "")] + [None] * len(word)
     for end in range(1, len(word) + 1):
         options = []
         for begin in range(end):
             if best[begin] is None:
                 continue
-            cost, parts = best[begin]
+            cost, parts, left = best[begin]
             piece = word[begin:end]
             if piece in known and (not is_latin or len(piece) > 2 or piece in _SHORT):
-                options.append((cost + 1, (*parts, piece)))
+                options.append((cost + 1, (*parts, piece), f"{left} "))
             elif is_latin and piece in _JOINTS and parts and end < len(word):
-                options.append((cost + 1, parts))
+                options.append((cost + 1, parts, left))
             elif not is_latin and len(piece) == 1:
-                options.append((cost + 3, parts))
+                options.append((cost + 3, parts, left + piece))
         best[end] = min(options, default=None, key=lambda one: one[0])
-    parts = best[-1][1] if best[-1] else ()
-    return parts or None
+    if best[-1] is None or not best[-1][1]:
+        return (), 1
+    return best[-1][1], sum(len(one) > 1 for one in best[-1][2].split())
 
 
 def likeness(name: str, meanings: str) -> float:
     """How well a column's name fits (0 to 1) what its tags may be: the best of the alternatives, less what the name says
     besides."""
-    tags, n_unknown = tags_of(name)
+    parts, n_unknown = tags_of(name)
+    tags = frozenset().union(*parts)
     found = 0.0
     for place, meaning in enumerate(meanings.split("|")):
         wanted = frozenset(meaning.split())
         if not wanted <= tags:
             continue
-        besides = tags - wanted
-        less = sum(0.6 if one in _CHANGES else 0.15 if one in _ENTITIES else 0.3 for one in besides)
+        # A bare number is of whatever thing the name says, and of no other.
+        of_entity = 0.5 if meaning == "id" else 0.15
+        less = 0.0
+        for part in parts:
+            if not part & wanted:
+                less += min(0.6 if one in _CHANGES else of_entity if one in _ENTITIES else 0.3 for one in part)
         certain = (1 if len(wanted) > 1 or meaning not in ("id", "date", "name") else 0.6) - 0.04 * place
         found = max(found, certain - less - min(0.2 * n_unknown, 0.5))
     return found

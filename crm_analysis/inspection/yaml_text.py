@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 
@@ -36,17 +35,22 @@ def flow(value: object) -> str:
     if isinstance(value, list | tuple):
         return "[" + ", ".join(map(flow, value)) + "]"
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if _PLAIN.fullmatch(text) else _quoted(text)
 
 
 def path_text(path: str) -> str:
     """A file's name by itself on a line: plain where YAML lets it be, for ``${CRM_DATA}``."""
     is_plain = path.isprintable() and not set(path) & set("#:'\"\\") and path[0] not in "*&!%@`?-[]{}|>, "
-    return path if is_plain and path == path.strip() else json.dumps(path, ensure_ascii=not path.isprintable())
+    return path if is_plain and path == path.strip() else _quoted(path)
 
 
 def key_text(key: str) -> str:
-    return key if _PLAIN.fullmatch(key) else json.dumps(key, ensure_ascii=not key.isprintable())
+    return key if _PLAIN.fullmatch(key) else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    escaped = (one if one.isprintable() else f"\\U{ord(one):08x}" for one in re.sub(r'(["\\])', r"\\\1", text))
+    return f'"{"".join(escaped)}"'
 
 
 def plain(text: str, limit: int | None = _MAX_COMMENT) -> str:
