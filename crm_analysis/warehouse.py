@@ -28,8 +28,8 @@ from crm_analysis.errors import InputError, IntegrityError, MachineError
 from crm_analysis.params import first_of_month
 from crm_analysis.sources.contract import Contract, Format, find_files, read_contract
 from crm_analysis.sources.records import Input, sha256
+from crm_analysis.sources.reshaping import find_sheets
 from crm_analysis.sources.sample import write_sample_company
-from crm_analysis.sources.spreadsheets import find_sheets
 
 META = "meta.json"
 # What is built depends on the code of these rooms.

@@ -58,7 +58,7 @@ def propose(paths: list[Path], company: str, root: Path) -> str:
     n = sum(DECIDE in line.split("  # ")[0] for line in draft.lines)
     if n:
         draft.lines.insert(
-            head, f"# {n} marks {DECIDE}: write there what is right; until then a run stops at the first."
+            head, f"# {DECIDE} stands on {n} lines: write there what is right; until then a run stops at the first."
         )
     return str(draft)
 

@@ -84,7 +84,8 @@ def _look_at_text(path: Path) -> Part:
     if not sample.is_whole and not is_wide:
         for piece in sample.pieces:
             found = read_records(piece.decode(encoding.name, "ignore"), layout.delimiter, layout.quote)
-            cells += [one for _, one in found]
+            # A piece may begin within a quoted text: what does not fit is no evidence.
+            cells += [one for _, one in found if len(one) == len(cells[0])]
     end = read_records(sample.end.decode(encoding.name, "ignore"), layout.delimiter, layout.quote)[-_N_END:]
     part = _part(path, "csv", entries, why, cells, layout.header)
     part.titles, part.end = titles, [one for _, one in end]

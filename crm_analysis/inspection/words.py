@@ -24,7 +24,7 @@ _WORDS = {
         consumer shopper subscriber 客户 客戶 顾客 顧客 会员 會員 用户 用戶 买家 買家 买方 得意先 お客様 お客さま 会員 ユーザー ユーザ
         購入者 取引先 kunde kunden kundin debitor mitglied kaufer kaeufer acheteur membre adherent cliente clientes comprador socio
         usuario associado musteri musterisi musteriler uye kullanici alici""",
-    "product": """product products prod item items article articles sku goods merchandise upc ean gtin asin barcode 商品 产品 產品
+    "product": """product products prod item items article articles sku goods merchandise upc ean gtin asin barcode 商品 产品 產品 宝贝
         货品 貨品 物料 製品 品目 アイテム artikel produkt produkte ware waren produit produits producto productos articulo articulos
         produto produtos artigo urun urunler malzeme""",
     "product id": "货号 貨號 款号 品番 型番",
@@ -55,7 +55,7 @@ _WORDS = {
     "date": """date dates dt day datum tag jour fecha dia data tarih tarihi gun zeit time timestamp datetime heure hora saat zeitpunkt
         when at on 日期 时间 時間 日 日時 日付 年月日 时刻 時刻""",
     "amount": """amount amounts amt value total totals sum revenue turnover spend spent subtotal charge charges fee fees net gross
-        金额 金額 总额 總額 合计 合計 实付 实收 销售额 銷售額 消费额 总价 總價 额 小计 小計 营业额 费 费用 应收 应付 货款 売上高 売上金額 代金 料金
+        金额 金額 总额 總額 合计 合計 实付 实收 销售额 銷售額 消费额 总价 總價 额 小计 小計 营业额 费 费用 应收 应付 應收 應付 货款 売上高 売上金額 代金 料金
         betrag umsatz summe gesamt gesamtbetrag wert erlos gebuhr gebuhren beitrag montant total valeur ca chiffre affaires frais
         importe monto valor ingresos cuota receita montante tutar tutari toplam ciro bedel ucret netto brutto""",
     "price": """price prices 单价 單價 价格 價格 售价 售價 単価 価格 値段 preis einzelpreis stuckpreis stueckpreis prix pu tarif precio preco
@@ -81,7 +81,7 @@ _WORDS = {
         cancelamento iptal 取消 解約 退会 流失 exited attrition""",
     "signup": """signup registered registration register joined join joining created creation since signed enrolled enrollment
         anmeldung registrierung angelegt seit inscription adhesion registro alta cadastro kayit kayitli uyelik 注册 註冊 入会 加入
-        登録 开户 建档 创建""",
+        登録 开户 建档 创建 建立 作成""",
     "birth": "birth born dob birthday geburt geburts geburtstag naissance nacimiento nascimento dogum 出生 生日 生年 誕生 生年月日",
     "year": "year years yr jahr annee ano yil 年",
     "month": "month months monat monate mois mes meses ay 月 months",
@@ -93,16 +93,16 @@ _WORDS = {
     "reason": "reason grund motif motivo neden nedeni sebep raison 原因 理由",
     "rating": """rating ratings score stars star bewertung bewertungen puntuacion calificacion nota note puan label 评分 評分 打分 星级
         评级 满意度 評価 満足度""",
-    "text": "text body content message texte texto metin 内容 正文 本文 inhalt",
+    "text": "text body content message texte texto metin 内容 內容 正文 本文 inhalt",
     "topic": "topic subject thema betreff sujet asunto assunto konu 主题 主題 件名 问题",
     "category": """category cat categories kategorie kategorien categorie categoria kategori 类别 類別 分类 品类 类目 カテゴリ
         カテゴリー 分類""",
     "type": "type types typ tipo tur turu 类型 類型 種類 種別 区分 kind vorgangsart belegart",
-    "channel": "channel channels kanal vertriebskanal canal kanali 渠道 管道 チャネル チャンネル 販路 platform plattform 平台",
+    "channel": "channel channels kanal vertriebskanal canal kanali 渠道 管道 チャネル チャンネル 販路 通路 platform plattform 平台",
     "region": "region gebiet area territory province bolge provincia regiao 地区 地區 区域 區域 大区 省份 省 地域 エリア 都道府県",
     "country": "country countries land pays pais ulke ulkesi 国家 國家 国",
     "city": "city town suburb stadt ort ville ciudad cidade sehir ilce 城市 市 市区町村",
-    "store": "store stores shop filiale sucursal laden magasin tienda loja magaza sube 门店 店铺 店舗 店",
+    "store": "store stores shop filiale sucursal laden magasin tienda loja magaza sube 门店 店铺 門市 分店 店舗 店",
     "street": "street address addr adresse strasse rue direccion calle endereco rua adres adresi 地址 住所 anschrift hausnummer",
     "postcode": "postcode postal zip zipcode plz postleitzahl cp cep 邮编 郵便番号 邮政编码",
     "phone": "phone mobile tel telephone cellphone telefon handy telefono celular telefone telefonu 电话 電話 手机 手機 携帯 fax cep",

@@ -92,6 +92,8 @@ class Format:
             raise ValueError("delimiter must be one character, tab or whitespace")
         if len(self.decimal) != 1 or len(self.thousands) > 1 or self.decimal == self.thousands:
             raise ValueError("decimal must be one character, thousands another one or none")
+        if self.sheet_to and not self.sheet:
+            raise ValueError("sheet_to needs sheet, which names the sheets")
         if self.skip_rows < 0:
             raise ValueError("skip_rows must not be negative")
 

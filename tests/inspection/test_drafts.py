@@ -53,10 +53,10 @@ def lines(n=400, seed=1, largest_day=28):
     random, found = Random(seed), []
     for number in range(n):
         order = number // 2
-        month, day = 1 + order * 24 // n, 1 + Random(order).randrange(largest_day)
+        month, day = 1 + order * 24 // n, 1 + order * 31 % largest_day
         moment = datetime.fromisoformat(f"2023-{month:02}-{day:02} 10:{order % 60:02}")
         quantity, price = random.randint(1, 9), Decimal(random.randint(100, 250_000)) / 100
-        customer = f"K{Random(order).randrange(60):04}"
+        customer = f"K{order * 7919 % 61:04}"
         found.append(
             (f"A{10_000 + order}", customer, moment, f"P{random.randrange(40):03}", quantity, price, quantity * price)
         )
@@ -343,6 +343,71 @@ def test_the_currency_by_its_sign(drafted, sign, expected):
     assert source.entries["tables"]["order_lines"]["columns"]["line_amount"] == "Amount"
     if sign.startswith("¥"):
         assert "CNY or JPY? the amounts show ¥" in source.draft
+
+
+def test_a_day_and_a_time_of_day_beside_it_are_one_moment(drafted):
+    rows = lines()
+    body = [[row[0], row[2][:10], row[2][11:], row[1], *row[3:]] for row in cells(rows, "%d/%m/%Y %H:%M", ",")]
+    header = ["N° ticket", "Date", "Heure", "Code client", "Désignation", "Qté", "P.U. TTC", "Montant TTC"]
+    source = drafted({"caisse.csv": text(header, body, ";").encode("cp1252")})
+    table = source.entries["tables"]["order_lines"]
+    assert table["columns"]["ordered_at"] == {"columns": ["Date", "Heure"]}
+    assert table["format"]["datetime"] == "%d/%m/%Y %H:%M"
+    prove_money(source, rows)
+    assert {row["ordered_at"].hour for row in source.rows("order_lines")} == {10}
+
+
+def test_tables_of_other_things_in_other_languages(drafted):
+    def day(number, format="%d.%m.%Y"):
+        return (datetime.fromisoformat("2023-01-01 08:30") + timedelta(days=number)).strftime(format)
+
+    found = {
+        "tickets.csv": text(
+            ["Ticketnummer", "Kunde", "Eröffnet am", "Gelöst am", "Kanal", "Thema", "Bearbeiter"],
+            [[f"T{n}", f"K{n % 30}", day(n), day(n + 3), "Telefon", ["Lieferung", "Rechnung"][n % 2], "Ada"] for n in range(90)],
+            ";",
+        ),
+        "faturas.csv": text(
+            ["Número da fatura", "Cliente", "Data da fatura", "Data de vencimento", "Data de pagamento", "Valor"],
+            [[f"F{n}", f"C{n % 30}", day(n), day(n + 30), day(n + 20) if n % 4 else "", f"{n + 1}.234,50"] for n in range(90)],
+            ";",
+        ),
+        "sozlesmeler.csv": text(
+            ["Sözleşme No", "Müşteri No", "Başlangıç Tarihi", "Bitiş Tarihi", "Aylık Ücret", "Paket"],
+            [[f"S{n}", f"M{n}", day(n), day(n + 99) if n % 3 else "", "9,90", "SML"[n % 3]] for n in range(90)],
+            ";",
+        ),
+        "評論.csv": text(
+            ["評論編號", "客戶編號", "商品編號", "日期", "評分", "內容"],
+            [[f"R{n}", f"K{n % 30}", f"P{n % 9}", day(n, "%Y/%m/%d"), n % 5 + 1, f"這個商品非常好，下次還會再買{n}"] for n in range(90)],
+        ).encode("big5"),
+        "deals.csv": text(
+            ["商談ID", "会社名", "商談フェーズ", "作成日", "見込金額", "営業担当者"],
+            [[f"S{n}", f"会社{n % 30}", ["提案", "受注", "失注"][n % 3], day(n, "%Y/%m/%d"), n * 1000, "佐藤"] for n in range(90)],
+        ).encode("cp932"),
+    }  # fmt: skip
+    tables = drafted(found).entries["tables"]
+    needed = {name: set(table["columns"]) for name, table in tables.items()}
+    assert needed == {
+        "interactions": {"interaction_id", "customer_id", "opened_at", "resolved_at", "channel", "topic", "employee"},
+        "payments": {"invoice_id", "customer_id", "invoiced_date", "due_date", "paid_date", "invoice_amount"},
+        "contracts": {"contract_id", "customer_id", "started_date", "ended_date", "monthly_amount"},
+        "feedback": {"feedback_id", "customer_id", "product_id", "given_at", "rating", "feedback_text"},
+        "opportunities": {
+            "opportunity_id", "customer_id", "stage", "is_won", "is_lost", "opened_date", "opportunity_amount", "salesperson",
+        },
+    }  # fmt: skip
+    assert tables["opportunities"]["columns"]["is_won"]["yes"] == ["受注"]
+    assert tables["contracts"]["attributes"] == {"paket": "Paket"}
+
+
+def test_orders_without_a_number_of_the_customer_are_a_question(drafted):
+    header = ["order-id", "purchase-date", "buyer-email", "sku", "quantity-purchased", "item-price"]
+    body = [[row[0], row[2], f"{row[1]}@example.com", *row[3:6]] for row in cells(lines(), "%Y-%m-%dT%H:%M:%S+00:00")]
+    source = drafted({"amazon.txt": text(header, body, "\t")})
+    assert source.entries["tables"]["order_lines"]["columns"]["customer_id"] == DECIDE
+    assert "buyer-email tells people apart" in source.draft
+    assert source.entries["time_zone"] == "UTC"
 
 
 def test_offsets_tell_the_time_zone(drafted):

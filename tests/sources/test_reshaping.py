@@ -124,6 +124,14 @@ def test_the_name_of_the_sheet_may_be_a_column(make_source):
     assert {row["order_id"]: row["region"] for row in source.rows("order_lines")} == {"A1": "Berlin", "B1": "Paris"}
 
 
+def test_a_sheet_with_a_column_of_the_name_is_refused(make_source, refused):
+    book = workbook({"Berlin": [HEADER, ["A1", "c1", "2024-01-05", 10]]})
+    with refused(InputError, "E-HDR-2"):
+        make_source(SHEETS.replace('"*"', '"*", sheet_to: amount'), {"book.xlsx": book}).build()
+    with refused(ParameterError, "E-PAR-3"):
+        make_source(SHEETS.replace('sheet: "*"', "sheet_to: shop"), {"book.xlsx": book}).build()
+
+
 def test_a_sheet_that_is_not_there_and_one_of_other_columns_are_refused(make_source, refused):
     book = workbook({"a": [HEADER, ["A1", "c1", "2024-01-05", 10]], "b": [["order", "x"], ["A2", 1]]})
     for sheet, code in (("[a, c]", "E-XLS-4"), ("'x*'", "E-XLS-4"), ("'*'", "E-HDR-2")):
