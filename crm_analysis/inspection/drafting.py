@@ -53,6 +53,9 @@ def propose(paths: list[Path], company: str, root: Path) -> str:
     if not tables:
         draft.lines[-1] += f" {DECIDE}"
         draft.note(0, f"none of the files is like a table that can be read: {', '.join(CANONICAL)}")
+    for part in parts:
+        if not part.rows:
+            draft.note(0, f"not used: {part.label}: it holds no rows")
     for family, why in left:
         draft.note(0, f"not used: {family.parts[0].label}: {why}")
     n = sum(DECIDE in line.split("  # ")[0] for line in draft.lines)

@@ -78,7 +78,9 @@ def _look_at_text(path: Path) -> Part:
         entries["quote"] = layout.quote
     if layout.skip_rows:
         entries["skip_rows"] = layout.skip_rows
-    first = next(place for place, (line, _) in enumerate(records) if line > layout.skip_rows)
+    first = next((place for place, (line, _) in enumerate(records) if line > layout.skip_rows), None)
+    if first is None:
+        raise InputError("E-FILE-1", "the file is empty: export it again", file=path.name)
     titles = " ".join(cell for _, one in records[:first] for cell in one if cell.strip())
     cells = [one for _, one in records[first:]]
     if not sample.is_whole and not is_wide:
@@ -107,6 +109,8 @@ def _look_at_workbook(path: Path) -> Iterator[Part]:
             continue  # The sheet is empty.
         numbered = [(row.pop(LINE), list(row.values())) for batch in records for row in batch.to_pylist()]
         numbered = [(line, row) for line, row in numbered if any(one.strip() for one in row)]
+        if not numbered:
+            continue
         header = find_header([row for _, row in numbered])
         entries: dict[str, object] = dict(kind)
         if len(names) > 1:

@@ -13,6 +13,8 @@ from random import Random
 import pytest
 import xlsxwriter
 import yaml
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from crm_analysis import __main__ as command
 from crm_analysis.errors import InputError, ParameterError
@@ -522,3 +524,19 @@ def test_a_workbook_that_cannot_be_opened(make_source, refused):
     source = make_source("", {"a.xlsx": b"PK\x03\x04"})
     with refused(InputError, "E-FILE-5"):
         propose([source.root / "a.xlsx"], "x", source.root)
+
+
+@given(st.binary(max_size=300) | st.text(alphabet=" ,;\t\n\r\"'|=#:12Aa日€-/.", max_size=200).map(str.encode))
+@example(b"\xff\xfe")
+@example(b"\xef\xbb\xbf")
+@example(b"a,b\n")
+def test_any_bytes_become_a_draft_that_yaml_reads_or_one_line(tmp_path_factory, content):
+    folder = tmp_path_factory.getbasetemp()
+    (folder / "any.csv").write_bytes(content)
+    try:
+        draft = propose([folder / "any.csv"], "x", folder)
+    except InputError as error:
+        assert error.code in ("E-FILE-1", "E-FILE-4", "E-FILE-5")
+    else:
+        (folder / "any.yml").write_text(draft, encoding="utf-8")
+        assert read_yaml(folder / "any.yml")["company"] == "x"
