@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint lab sql duplicates fuzz bench messages lock clean
+.PHONY: help reports inspect test lint lab sql duplicates fuzz bench messages lock clean
 
 PYTHON ?= python3
 
@@ -24,6 +24,9 @@ help:  ## this list
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
 	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
+
+inspect: $(READY)  ## look at unknown files and draft their contract: FILES="…" NAME= (without: on the screen)
+	@$(BIN)/python -m crm_analysis inspect $(FILES) $(if $(NAME),NAME=$(NAME))
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
 	@$(BIN)/python -m pytest -n auto --dist loadgroup

@@ -1,4 +1,4 @@
-"""The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``.
+"""The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``, or ``inspect FILE… [NAME=shop]``.
 
 Exit codes: 0 published; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity; 130 Ctrl-C; 143 terminated.
 """
@@ -20,13 +20,20 @@ from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m crm_analysis", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["reports", "sql", "duplicates"])
-    parser.add_argument("overrides", nargs="*", metavar="NAME=value", help="in place of what params/run.yml says")
+    parser.add_argument("command", choices=["reports", "sql", "duplicates", "inspect"])
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="NAME=value",
+        help="in place of what params/run.yml says; for inspect also files",
+    )
     parsed = parser.parse_args(arguments)
     # What is made holds customers' data: it is for its owner only.
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        if parsed.command == "inspect":
+            return inspect(parsed.overrides)
         os.chdir(find_root(Path.cwd()))
         return {"reports": reports, "sql": sql, "duplicates": duplicates}[parsed.command](_split(parsed.overrides))
     except CrmError as error:
@@ -78,6 +85,36 @@ def duplicates(overrides: dict[str, str]) -> int:
     n = review.write_list(warehouse.warehouse_folder(root, run.source), listed, run.memory_limit)
     taken = f"; {n_answers} answers went into {decisions}" if n_answers else ""
     print(f"{listed}: {n} pairs to look at, answer yes or no under 'same' and run this again{taken}")
+    return 0
+
+
+def inspect(arguments: list[str]) -> int:
+    """Look at files that no contract describes, and write the draft of one: to params/sources/<name>.yml, or without a name
+    to the screen. It never writes over one that is there."""
+    from crm_analysis.inspection.drafting import propose
+    from crm_analysis.sources.contract import DECIDE, NAME
+
+    files = [Path(one) for one in arguments if not one.lower().startswith("name=")]
+    name = _split([one for one in arguments if one.lower().startswith("name=")]).get("name")
+    if not files:
+        raise ParameterError("E-PAR-2", "name the files to look at: inspect FILE… NAME=shop", file="command line")
+    root = find_root(Path.cwd())
+    path = root / "params" / "sources" / f"{name}.yml"
+    if name is not None and not NAME.fullmatch(name):
+        raise ParameterError("E-PAR-3", f"NAME={name} must be small letters, digits and _", file="command line")
+    if name is not None and path.exists():
+        raise ParameterError(
+            "E-PAR-3", "this contract is there already: write another NAME, or move it away", file=path
+        )
+    draft = propose(files, (name or files[0].name.split(".")[0]).replace("_", " ").title(), root)
+    if name is None:
+        print(draft, end="")
+        return 0
+    with path.open("x", encoding="utf-8") as file:
+        file.write(draft)
+    n = sum(DECIDE in line.split("  # ")[0] for line in draft.splitlines() if not line.startswith("#"))
+    todo = f"decide what {n} marks {DECIDE} ask, then run" if n else "read it, then run"
+    print(f"{path.relative_to(root)}: {todo} make reports SOURCE={name}")
     return 0
 
 

@@ -30,8 +30,9 @@ from crm_analysis.cleaning.rules import source_columns
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
 from crm_analysis.params import first_of_month
-from crm_analysis.sources.contract import Contract, find_files, read_contract
+from crm_analysis.sources.contract import Contract, Format, find_files, read_contract
 from crm_analysis.sources.records import Input, sha256
+from crm_analysis.sources.reshaping import find_sheets
 from crm_analysis.sources.sample import write_sample_company
 
 META = "meta.json"
@@ -168,7 +169,7 @@ def find_inputs(
     of tables that stand in databases."""
     _write_sample(contract, root)
     hashes = {
-        (one["table"], one["label"], one["size"], one["mtime_ns"]): one["sha256"]
+        (one["table"], one["label"].removesuffix(f": {one.get('sheet')}"), one["size"], one["mtime_ns"]): one["sha256"]
         for one in (known.inputs if known else [])
     }
     inputs = []
@@ -191,6 +192,8 @@ def find_inputs(
                 inputs.append(Input(*key[:2], file, *key[2:], hashed, _read_notes(file, label, hashed)))
             except OSError as error:
                 raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
+    inputs = [part for one in inputs for part in _split_sheets(one, contract.tables[one.table].format)]
+    for name, table in contract.tables.items():
         if not table.drops_duplicates:
             _refuse_twins([one for one in inputs if one.table == name])
     return inputs
@@ -212,13 +215,20 @@ def _read_notes(file: Path, label: str, hashed: str) -> int | None:
     return int(text)
 
 
+def _split_sheets(one: Input, written: Format) -> Iterator[Input]:
+    """Each sheet of a workbook that the contract names is an input of its own: its rows are counted and told by its name."""
+    for sheet in find_sheets(one.path, written):
+        yield one if sheet is None else dataclasses.replace(one, label=f"{one.label}: {sheet}", sheet=sheet)
+
+
 def _refuse_twins(inputs: list[Input]) -> None:
     """The same file twice would count its orders twice, where equal rows are kept."""
-    seen: dict[str, str] = {}
+    seen: dict[tuple, str] = {}
     for one in inputs:
-        if one.sha256 in seen:
-            raise InputError("E-DUP-1", f"the same content as {seen[one.sha256]}: remove one of them", file=one.label)
-        seen[one.sha256] = one.label
+        content = one.sha256, one.sheet
+        if content in seen:
+            raise InputError("E-DUP-1", f"the same content as {seen[content]}: remove one of them", file=one.label)
+        seen[content] = one.label
 
 
 def _write_sample(contract: Contract, root: Path) -> None:

@@ -32,7 +32,7 @@ from crm_analysis.errors import InputError, row_list
 from crm_analysis.schema import CANONICAL, IDENTITY, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
-from crm_analysis.sources.records import Input, Noticed, Records, sha256
+from crm_analysis.sources.records import CELL_STEP, Input, Noticed, Records, sha256
 
 MAX_REJECTS = 2_000_000
 EXAMPLES = 20
@@ -108,7 +108,7 @@ class Building:
 
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
-        records = open_records(one.path, table.format, self.contract.time_zone)
+        records = open_records(one.path, table.format, self.contract.time_zone, one.sheet)
         wanted = rules.source_columns(name, self.contract)
         columns = match_columns(wanted, records, one.label, self.path)
         uses = rules.column_uses(name, self.contract)
@@ -159,7 +159,7 @@ class Building:
         found = engine.collect(profile.read_rejected(rows), MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
-            lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
+            lines = [rules.line_of(int(position)) for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
             found_here = zip(lines, here["_why"], here["_value"], strict=True)
@@ -195,7 +195,10 @@ class Building:
     def _find_examples(self, rows: Table, reason: str, all_records: list[Records]) -> tuple[int, list[int]]:
         """The first file with rows that are rejected for this reason, and their lines in it."""
         first = rows.filter(nw.col("_why") == reason).select(rules.POSITION).sort(rules.POSITION).head(EXAMPLES)
-        positions = [divmod(int(one), rules.FILE_STEP) for one in engine.collect(first, EXAMPLES)[rules.POSITION]]
+        positions = [
+            (one // rules.FILE_STEP, rules.line_of(one))
+            for one in map(int, engine.collect(first, EXAMPLES)[rules.POSITION])
+        ]
         for number, records in enumerate(all_records):
             positions += [(number, one.line) for one in records.broken[:MAX_REJECTS] if one.reason == reason]
         file = positions[0][0]
@@ -225,11 +228,11 @@ class Building:
 
     def _warn_of_twins(self, inputs: list[Input], all_records: list[Records]) -> None:
         """The same content once more: its rows are duplicates."""
-        seen: set[str] = set()
+        seen: set[tuple] = set()
         for one, records in zip(inputs, all_records, strict=True):
-            if one.sha256 in seen:
+            if (one.sha256, one.sheet) in seen:
                 self.warn(one.table, one.label, [Noticed("E-DUP-1", None, records.n_records)])
-            seen.add(one.sha256)
+            seen.add((one.sha256, one.sheet))
 
     def _standardise(self, name: str, rows: Table, labels: list[str]) -> Table:
         """The columns that the contract wants so in their standard spelling; what is not valid is told."""
@@ -271,9 +274,12 @@ class Building:
         table = self.contract.tables[name]
         columns = used.collect_schema().names()
         if "order_id" not in columns:
-            file, line = nw.col(rules.POSITION) // rules.FILE_STEP, nw.col(rules.POSITION) % rules.FILE_STEP
-            parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
-            used = used.with_columns(order_id=nw.concat_str(parts))
+            position = nw.col(rules.POSITION)
+            place = {"file": position // rules.FILE_STEP, "line": rules.line_of(position)}
+            if table.format.melt:
+                place["cell"] = position % rules.FILE_STEP // CELL_STEP
+            words = " ".join(f"{name} {{{name}}}" for name in place)
+            used = used.with_columns(order_id=engine.sentence(words, **place))
         self._refuse_sums(name, used)
         self.tell("summing orders")
         # Sorted: the same orders make the same file, and a customer's stand together.

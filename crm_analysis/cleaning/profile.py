@@ -12,6 +12,7 @@ from crm_analysis import engine
 from crm_analysis.cleaning.rules import FILE_STEP, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, COMPLETENESS, OUTLIERS
+from crm_analysis.sources.records import CELL_STEP
 
 MAX_MONTHS = 10_000
 # What a report can call an outlier is at least so many times the median; of each month the largest are noted.
@@ -65,7 +66,7 @@ def list_outliers(used: Table, name: str, files: list[str]) -> pd.DataFrame:
     found = engine.collect(largest.select(POSITION, "month", "amount").sort(POSITION), MAX_OUTLIERS)
     numbers = found[POSITION].astype("int64")
     found["file"] = [files[number] for number in numbers // FILE_STEP]
-    return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % FILE_STEP))
+    return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % CELL_STEP))
 
 
 def read_rejected(rows: Table) -> Table:

@@ -19,11 +19,11 @@ from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
-from crm_analysis.sources.records import LINE, Noticed
+from crm_analysis.sources.records import CELL_STEP, LINE, Noticed
 from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
 
-# Rows are known by file and line: position = file number · FILE_STEP + line.
-FILE_STEP = 1 << 40
+# Rows are known by file and line: position = file number · FILE_STEP + line, which in a melted table holds the cell too.
+FILE_STEP = CELL_STEP << 16
 # Columns of the cleaning itself begin with a _, as no column of a contract can.
 POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
 _RULE = "_rule"
@@ -65,6 +65,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
 
 
 ORDER_TABLES = ("order_lines", "orders")
+
+
+def line_of(position):
+    """The physical line of a position, a whole number or an expression."""
+    return position % CELL_STEP
 
 
 def source_columns(name: str, contract: Contract) -> dict[str, bool]:

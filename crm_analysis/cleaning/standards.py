@@ -18,7 +18,7 @@ from crm_analysis.cleaning.rules import FILE_STEP, POSITION
 from crm_analysis.cleaning.spellings import countries, find_region, fold, split_form, tidy
 from crm_analysis.engine import Table
 from crm_analysis.sources.contract import TableContract
-from crm_analysis.sources.records import Noticed
+from crm_analysis.sources.records import CELL_STEP, Noticed
 
 _LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
 _EMAIL = re.compile(
@@ -130,7 +130,7 @@ def _standardise_column(rows: Table, column: str, kind: str, keep: bool) -> Tabl
 
 def notice(rows: Table, code: str, column: str, where: nw.Expr, labels: list[str]) -> Iterator[tuple[str, Noticed]]:
     """By file, how many rows ``where`` holds of, and the first of their lines."""
-    found = rows.filter(where).select(_file=nw.col(POSITION) // FILE_STEP, _line=nw.col(POSITION) % FILE_STEP)
+    found = rows.filter(where).select(_file=nw.col(POSITION) // FILE_STEP, _line=nw.col(POSITION) % CELL_STEP)
     counted = engine.collect(found.group_by("_file").agg(n=nw.len()).sort("_file"), len(labels))
     for number, n in zip(counted["_file"], counted["n"], strict=True):
         first = engine.collect(found.filter(nw.col("_file") == int(number)).sort("_line").head(_MAX_LINES), _MAX_LINES)

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crm_analysis.sources.contract import Ids
-from crm_analysis.sources.records import LINE, LONE_SURROGATE, Noticed
+from crm_analysis.sources.records import CELL_STEP, LINE, LONE_SURROGATE, Noticed
 
 # Blanks of every script at either end, the no-break space, zero-width characters and the byte-order mark among them.
 _BLANK = r"[\s\p{Z}\x0b\x{200b}\x{2060}\x{feff}]"
@@ -123,7 +123,8 @@ class Cells:
 
     def _note_unseen(self, name: str, lines: pa.Array) -> None:
         n, first = self._unseen.get(name, (0, ()))
-        self._unseen[name] = (n + len(lines), (*first, *lines.slice(0, _MOST_LINES - len(first)).to_pylist()))
+        more = [one % CELL_STEP for one in lines.slice(0, _MOST_LINES - len(first)).to_pylist()]
+        self._unseen[name] = (n + len(lines), (*first, *more))
 
 
 def _trim(texts: pa.StringArray) -> pa.StringArray:

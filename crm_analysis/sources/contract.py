@@ -9,7 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -22,7 +22,7 @@ from babel import Locale
 from babel.numbers import get_currency_precision, list_currencies
 
 from crm_analysis.errors import InputError, ParameterError
-from crm_analysis.params import build, nearest, read_yaml
+from crm_analysis.params import Entries, build, nearest, read_yaml
 from crm_analysis.schema import CANONICAL, IDENTITY
 
 # The columns that give a row a number of its own.
@@ -33,7 +33,41 @@ _KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
 _COUNTRIES = frozenset(one for one in Locale("en").territories if re.fullmatch("[A-Z]{2}", one))
 # As ``yes`` or ``no`` of a flag: any text that the other does not list.
 REST = ("rest",)
+# What stands in a draft where a person must decide.
+DECIDE = "DECIDE"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Melt:
+    """A wide table, such as one column per month, read as a long one: each of these columns' cells becomes a row, with the
+    column's name in ``name_to`` and the cell in ``value_to``; an empty cell is a blank row.
+
+    ``columns`` lists them, or says what stands for each name (``{Januar: 2024-01}``); or ``pattern`` is a regular expression
+    for whole names, whose group, or whole, stands for the name.
+    """
+
+    columns: dict[str, str] | tuple[str, ...] = ()
+    pattern: str | None = None
+    name_to: str
+    value_to: str
+
+    def __post_init__(self) -> None:
+        if (self.pattern is None) == (not self.columns):
+            raise ValueError("write either 'columns' or 'pattern'")
+        if self.name_to == self.value_to:
+            raise ValueError("name_to and value_to must differ")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern '{self.pattern}' cannot be used: {error}") from None
+
+    def names(self, columns: list[str]) -> dict[str, str]:
+        """Of a file's columns those to be melted → what stands for their names."""
+        if self.pattern is None:
+            return self.columns if isinstance(self.columns, dict) else {one: one for one in self.columns}
+        found = {one: re.fullmatch(self.pattern, one) for one in columns}
+        return {one: match[match.re.groups and 1] for one, match in found.items() if match}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +76,8 @@ class Format:
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
     need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``max_bytes``: a larger file,
     unpacked where it is compressed, is not read. ``accounting``: numbers below zero may be written (12.50) or 12.50-, and digits
-    full-width."""
+    full-width. ``sheet`` names a sheet of a workbook or several of equal columns, in which ``*`` and ``?`` stand for any
+    characters; ``sheet_to`` makes the sheet's name a column."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -54,7 +89,9 @@ class Format:
     thousands: str = ""
     datetime: str | None = None
     date: str | None = None
-    sheet: str | None = None
+    sheet: str | tuple[str, ...] | None = None
+    sheet_to: str | None = None
+    melt: Melt | None = None
     serial_dates: bool = False
     max_bytes: int = 20_000_000_000
     accounting: bool = False
@@ -68,6 +105,8 @@ class Format:
             raise ValueError("delimiter must be one character, tab or whitespace")
         if len(self.decimal) != 1 or len(self.thousands) > 1 or self.decimal == self.thousands:
             raise ValueError("decimal must be one character, thousands another one or none")
+        if self.sheet_to and not self.sheet:
+            raise ValueError("sheet_to needs sheet, which names the sheets")
         if self.skip_rows < 0:
             raise ValueError("skip_rows must not be negative")
 
@@ -367,7 +406,13 @@ class Contract:
 
 def read_contract(path: Path) -> Contract:
     """The contract in a file, checked against the canonical tables. Raises ParameterError."""
-    contract = build(Contract, read_yaml(path), path)
+    entries = read_yaml(path)
+    if undecided := list(find_undecided(entries)):
+        column, line = undecided[0]
+        more = f" ({len(undecided) - 1} more below)" if len(undecided) > 1 else ""
+        fix = f"write what is right in place of {DECIDE}{more}; the comment beside it says what was seen"
+        raise ParameterError("E-PAR-5", fix, file=path, column=column, rows=line)
+    contract = build(Contract, entries, path)
     for name, table in contract.tables.items():
         _check_table(contract, name, table, path)
     if not contract.is_dated and contract.covers_until is None:
@@ -376,6 +421,15 @@ def read_contract(path: Path) -> Contract:
             " made", file=path, column="covers_until",
         )  # fmt: skip
     return contract
+
+
+def find_undecided(entries: Entries, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Where a draft still holds the mark of what a person must decide: the entry and its line."""
+    for key, value in entries.items():
+        if isinstance(value, Entries):
+            yield from find_undecided(value, f"{prefix}{key}.")
+        elif re.search(rf"\b{DECIDE}\b", str(value)):
+            yield prefix + key, entries.lines[key]
 
 
 def _check_table(contract: Contract, name: str, table: TableContract, path: Path) -> None:

@@ -17,6 +17,8 @@ from crm_analysis.sources.contract import Format
 
 LINE = "_line"
 BATCH_ROWS = 1 << 16
+# In a melted table several rows have one line: cell number (from 1) · CELL_STEP + line.
+CELL_STEP = 1 << 32
 MAX_BROKEN = 100_000
 # What delimits cells, as a contract writes it, and in how many first records a header is looked for.
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
@@ -48,6 +50,8 @@ class Input:
     sha256: str
     # As a note beside the file says; None where there is none.
     n_rows: int | None = None
+    # The sheet of a workbook, where the contract names several.
+    sheet: str | None = None
 
 
 class Broken(NamedTuple):
