@@ -16,6 +16,7 @@ MAKE_ENVIRONMENT := $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is 
 	if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv .venv
 endif
 
+# -P: nothing in this folder is taken for a library, whatever its name.
 # NAME=value on the command line overrides params/run.yml: make reports MONTH=2026-10 METHODS="rfm decile"
 OVERRIDES = $(filter-out CRM_DATA=% PYTHON=%,$(MAKEOVERRIDES))
 
@@ -23,7 +24,7 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
-	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis reports $(OVERRIDES)
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -35,7 +36,7 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 	@$(BIN)/jupyter lab notebooks
 
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
-	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis sql $(OVERRIDES)
 
 bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench
