@@ -66,9 +66,7 @@ def embed(text: str, language: str) -> str:
         _rule("Report", weight, _cut(TTFont(_latin(weight), recalcTimestamp=False), narrow)) for weight in _WEIGHTS
     ]
     if wide & _in_cjk():
-        face = TTFont(
-            _collection(), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False
-        )
+        face = TTFont(_collection(), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False)
         rules.append(_rule("Report CJK", 400, _cut(face, wide | {ord(" ")})))
     return "\n".join(rules)
 

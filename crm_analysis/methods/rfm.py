@@ -151,7 +151,9 @@ class Params:
             cuts = getattr(self, name)
             check_rising(name, cuts)
             if cuts and len(cuts) != self.k - 1:
-                raise ValueError(f"{name} is {list(cuts)}; with k = {self.k} write {self.k - 1} rising numbers, or none")
+                raise ValueError(
+                    f"{name} is {list(cuts)}; with k = {self.k} write {self.k - 1} rising numbers, or none"
+                )
         for name in ("recency_cuts_days", "frequency_cuts_orders"):
             if any(one < 0 for one in getattr(self, name)):
                 raise ValueError(f"{name} is {list(getattr(self, name))}; no number may be negative")

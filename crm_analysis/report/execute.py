@@ -94,7 +94,9 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
     except (NoSuchKernel, RuntimeError) as error:
         # What is left of RuntimeErrors: a kernel that ends before it answers.
         log = work / KERNEL_LOG
-        told = machine_error(None, log.read_text(encoding="utf-8", errors="replace") if log.exists() else "", file=notebook.name)
+        told = machine_error(
+            None, log.read_text(encoding="utf-8", errors="replace") if log.exists() else "", file=notebook.name
+        )
         raise told or MachineError(
             "E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name
         ) from error
