@@ -16,6 +16,7 @@ from pathlib import Path
 
 from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError, machine_error
 from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
+from crm_analysis.report.preflight import check_limits
 
 PACKAGE = Path(__file__).parent
 
@@ -41,6 +42,7 @@ def main(arguments: list[str]) -> int:
 
 def reports(overrides: dict[str, str]) -> int:
     """Publish a month."""
+    check_limits()
     from crm_analysis.report.publish import publish
 
     print(publish(Path(), overrides))

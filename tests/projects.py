@@ -362,15 +362,10 @@ def command() -> Callable[..., Done]:
     return lambda root, *overrides: root.command(*overrides)
 
 
-@pytest.fixture
-def ended() -> Callable[[subprocess.Popen], Done]:
+def finish(process: subprocess.Popen) -> Done:
     """How a started command ended, once it has."""
-
-    def wait(process: subprocess.Popen) -> Done:
-        out, err = process.communicate(timeout=120)
-        return Done(process.returncode, out, err)
-
-    return wait
+    out, err = process.communicate(timeout=120)
+    return Done(process.returncode, out, err)
 
 
 @pytest.fixture
@@ -386,19 +381,26 @@ def ran(monkeypatch) -> list[str]:
     return names
 
 
-@pytest.fixture(scope="session")
-def wait_for() -> Callable[[Callable[[], object], float], bool]:
-    """Whether something comes true within so many seconds."""
+def comes_true(is_true: Callable[[], object], seconds: float) -> bool:
+    """Whether it does within so many seconds."""
+    end = time.monotonic() + seconds
+    while not is_true():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
 
-    def wait(is_true: Callable[[], object], seconds: float) -> bool:
-        end = time.monotonic() + seconds
-        while not is_true():
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.02)
-        return True
 
-    return wait
+def at_work_in(folder: Path) -> list[str]:
+    """The command lines of the processes that were started in this folder and are still at work."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if os.readlink(process / "cwd").startswith(str(folder)):
+                found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [one for one in found if one]
 
 
 # --- reading HTML ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from typing import get_args, get_type_hints
 
 from catalogue import SHOP, Case, orders
 from papermill.translators import PythonTranslator
-from published import OnFresh, OnHostile, OnMonth, before_work, command, text_of
+from published import OnFresh, OnHostile, OnMonth, before_work, command, tells, text_of
 from yaml.composer import Composer
 
 from crm_analysis import methods
@@ -41,22 +41,6 @@ def with_params(name: str, content: str | bytes | None, **more: object) -> OnFre
     return OnFresh(files=files, run=run, exit_code=2, **more)
 
 
-def told(*words: str):
-    """A run whose refusal holds these words."""
-
-    def check(run):
-        def look(source):
-            try:
-                return run(source)
-            except Exception as error:
-                assert all(one in str(error) for one in words), error
-                raise
-
-        return look
-
-    return check
-
-
 def untag(cells: list[dict]) -> None:
     cells[1]["metadata"].pop("tags")
 
@@ -77,7 +61,9 @@ def every_threshold_has_bounds(_source) -> None:
         cls = methods.load(method).Params
         hints = get_type_hints(cls)
         for field in fields(cls):
-            if {hints[field.name], *get_args(hints[field.name])} & {int, float} and get_args(hints[field.name])[1:] != (...,):
+            if {hints[field.name], *get_args(hints[field.name])} & {int, float} and get_args(hints[field.name])[1:] != (
+                ...,
+            ):
                 try:
                     build(cls, {field.name: "-1"}, f"{method}.yml")
                 except ParameterError as error:
@@ -89,7 +75,12 @@ def every_threshold_has_bounds(_source) -> None:
 
 
 def shares_end_at_one(_source) -> None:
-    for method, name in (("churn", "success_rate"), ("churn", "margin_rate"), ("ltv", "discount_rate"), ("ltv", "margin_rate")):
+    for method, name in (
+        ("churn", "success_rate"),
+        ("churn", "margin_rate"),
+        ("ltv", "discount_rate"),
+        ("ltv", "margin_rate"),
+    ):
         try:
             build(methods.load(method).Params, {name: "1.2"}, f"{method}.yml")
         except ParameterError as error:
@@ -101,7 +92,10 @@ def shares_end_at_one(_source) -> None:
 def code_stays_text(_source) -> None:
     """What papermill writes into a notebook of hostile parameters gives the same values, and runs nothing."""
     found: dict = {}
-    given = {"offer": {"department": "'); raise SystemExit(1) #"}, "x": ["a'b\"c\\", "{{ x }}", "\n__import__('os').abort()"]}
+    given = {
+        "offer": {"department": "'); raise SystemExit(1) #"},
+        "x": ["a'b\"c\\", "{{ x }}", "\n__import__('os').abort()"],
+    }
     exec(PythonTranslator.codify({"method": given}), found)  # noqa: S102 (the code is papermill's)
     assert found["method"] == given
 
@@ -110,7 +104,7 @@ CASES = [
     OnFresh(
         id="A91",
         what="an unknown name is told with the nearest",
-        run=told("did you mean 'month'?")(command("MNOTH=2026-10")),
+        run=tells(r"did you mean 'month'\?")(command("MNOTH=2026-10")),
         exit_code=2,
         code="E-PAR-1",
         column="mnoth",
@@ -150,14 +144,14 @@ CASES = [
     *(
         OnMonth(
             id="A96", what=f"{month}, which the data do not reach", exit_code=3, code="E-PER-1", column="month",
-            run=told("from 2023-11-", "to 2026-11-12")(command(f"MONTH={month}")),
+            run=tells("from 2023-11-.* to 2026-11-12")(command(f"MONTH={month}")),
         )
         for month in ("2023-10", "2026-12", "1999-01")
     ),
     OnMonth(
         id="A96",
         what="a month that still runs",
-        run=told("from 2023-11-", "to 2026-11-12", "2026-11", "PARTIAL=true")(command("MONTH=2026-11")),
+        run=tells("from 2023-11-.* to 2026-11-12, and 2026-11 .*PARTIAL=true")(command("MONTH=2026-11")),
         exit_code=3,
         code="E-PER-1",
         column="month",
@@ -184,7 +178,7 @@ CASES = [
         id="A98",
         what="cuts out of order are named with both values",
         files={"params/rfm.yml": "recency_cuts_days: [60, 30, 90, 120]\n"},
-        run=told("recency_cuts_days", "30 stands after 60")(command()),
+        run=tells("recency_cuts_days .* 30 stands after 60")(command()),
         exit_code=2,
         code="E-PAR-3",
         file="params/rfm.yml",

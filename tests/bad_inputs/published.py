@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from catalogue import Case
 from projects import Element, Root, parse_html
 
 from crm_analysis import warehouse
+from crm_analysis.errors import CrmError
 from crm_analysis.report import execute
 
 
@@ -97,6 +98,22 @@ def before_work(run: Callable) -> Callable:
     return watched
 
 
+def tells(pattern: str) -> Callable[[Callable], Callable]:
+    """A run whose refusal matches this, too."""
+
+    def watch(run: Callable) -> Callable:
+        def watched(source: object) -> object:
+            try:
+                return run(source)
+            except CrmError as error:
+                assert re.search(pattern, str(error)), error
+                raise
+
+        return watched
+
+    return watch
+
+
 def page_of(root: Root, name: str) -> Element:
     """A published page as elements."""
     return parse_html((root.bundle / name).read_text(encoding="utf-8"))
@@ -113,16 +130,3 @@ def failing(owner: object, name: str, number: int) -> Iterator[None]:
     """Within, this function fails as if the operating system did."""
     with patch.object(owner, name, side_effect=OSError(number, os.strerror(number), "orders.csv")):
         yield
-
-
-def failing_with(owner: object, name: str, number: int, run: Callable) -> Callable:
-    """``run`` where this function fails with an error of ``errno``."""
-
-    def broken(source: object) -> object:
-        with failing(owner, name, number):
-            return run(source)
-
-    return broken
-
-
-NO_SPACE, QUOTA, READ_ONLY = errno.ENOSPC, errno.EDQUOT, errno.EROFS
