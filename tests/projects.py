@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -481,23 +482,39 @@ def parse() -> Callable[[str], Element]:
     return parse_html
 
 
+def what_acts(top: Element, expected: set[str]) -> list[str]:
+    """What of a piece of HTML could act: tags that were not expected, event handlers, addresses that run something."""
+    found = []
+    for one in top.all():
+        found += [one.tag] if one.tag not in expected else []
+        for name, value in one.attributes.items():
+            address = "".join((value or "").split()).lower()
+            is_link = name in ("href", "src", "action", "formaction", "xlink:href", "srcdoc")
+            runs = is_link and address.startswith(("javascript:", "vbscript:"))
+            if name.startswith("on") or name == "srcdoc" or runs:
+                found.append(f"{one.tag} {name}={value}")
+    return found
+
+
 @pytest.fixture(scope="session")
 def live_nodes() -> Callable[..., list[str]]:
-    """What of a piece of HTML could act: tags that were not expected, event handlers, addresses that run something."""
+    """``live_nodes(elements, expected tags)``: what of it could act."""
+    return what_acts
 
-    def find(top: Element, expected: set[str]) -> list[str]:
-        found = []
-        for one in top.all():
-            found += [one.tag] if one.tag not in expected else []
-            for name, value in one.attributes.items():
-                address = "".join((value or "").split()).lower()
-                is_link = name in ("href", "src", "action", "formaction", "xlink:href", "srcdoc")
-                if (
-                    name.startswith("on")
-                    or name == "srcdoc"
-                    or (is_link and address.startswith(("javascript:", "vbscript:")))
-                ):
-                    found.append(f"{one.tag} {name}={value}")
-        return found
 
-    return find
+# --- reading workbooks -----------------------------------------------------------------------------------------------
+
+
+def live_parts(path: Path) -> list[str]:
+    """What of a workbook could run or reach out."""
+    found = []
+    acts = re.compile(
+        r'<f[ >/]|<hyperlink|<ddeLink|<oleLink|TargetMode="External"|'
+        r'<definedName name="(?!_xlnm\._Filter|_xlnm\.Print_Titles)'
+    )
+    with zipfile.ZipFile(path) as book:
+        for name in book.namelist():
+            if re.search(r"vba|externalLink|connections|activeX|embedding|customXml|macro", name, re.IGNORECASE):
+                found.append(name)
+            found += acts.findall(book.read(name).decode("utf-8"))
+    return found
