@@ -12,7 +12,6 @@ from crm_analysis import fonts
 from crm_analysis.errors import MachineError, machine_error
 from crm_analysis.params import Run
 
-
 # Below these the libraries hang or abort instead of telling why.
 LEAST_FILES, LEAST_MEMORY = 128, 3 << 30
 
