@@ -16,6 +16,7 @@ MAKE_ENVIRONMENT := $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is 
 	if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv .venv
 endif
 
+# -P: nothing in this folder is taken for a library, whatever its name.
 # NAME=value on the command line overrides params/run.yml: make reports MONTH=2026-10 METHODS="rfm decile"
 OVERRIDES = $(filter-out CRM_DATA=% PYTHON=%,$(MAKEOVERRIDES))
 
@@ -23,7 +24,7 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
-	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis reports $(OVERRIDES)
 
 inspect: $(READY)  ## look at unknown files and draft their contract: FILES="…" NAME= (without: on the screen)
 	@$(BIN)/python -m crm_analysis inspect $(FILES) $(if $(NAME),NAME=$(NAME))
@@ -38,7 +39,7 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 	@$(BIN)/jupyter lab notebooks
 
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
-	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis sql $(OVERRIDES)
 
 duplicates: $(READY)  ## list customers that may be one, and take over the answers in the list: SOURCE=
 	@$(BIN)/python -m crm_analysis duplicates $(OVERRIDES)

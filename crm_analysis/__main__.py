@@ -1,6 +1,7 @@
 """The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``, or ``inspect FILE… [NAME=shop]``.
 
-Exit codes: 0 published; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity; 130 Ctrl-C; 143 terminated.
+Exit codes: 0 published; 1 a fault of the program; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity;
+130 Ctrl-C; 143 terminated.
 """
 
 from __future__ import annotations
@@ -10,12 +11,14 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
-import duckdb
-
-from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError
+from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError, machine_error
 from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
+from crm_analysis.report.preflight import check_limits
+
+PACKAGE = Path(__file__).parent
 
 
 def main(arguments: list[str]) -> int:
@@ -40,15 +43,13 @@ def main(arguments: list[str]) -> int:
         return _fail(error)
     except KeyboardInterrupt:
         return _fail(Interrupted("E-INT-1", "stopped, and nothing was published: run again"))
-    except (OSError, duckdb.Error) as error:
-        known = machine_error(error)
-        if known is None:
-            raise
-        return _fail(known)
+    except Exception as error:
+        return _fail(_told(error))
 
 
 def reports(overrides: dict[str, str]) -> int:
     """Publish a month."""
+    check_limits()
     from crm_analysis.report.publish import publish
 
     print(publish(Path(), overrides))
@@ -133,21 +134,20 @@ def _fail(error: CrmError) -> int:
     return error.exit_code
 
 
-def machine_error(error: Exception) -> MachineError | None:
-    """A full disk, missing rights or too little memory, as the operating system or DuckDB tell of them."""
-    number, text = getattr(error, "errno", None), str(error)
-    file = getattr(error, "filename", None) or "-"
-    if number == errno.ENOSPC or "No space left on device" in text or "not enough space" in text.lower():
-        return MachineError("E-DISK-1", "the disk is full: free some space and run again", file=file)
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return MachineError("E-RW-1", f"{os.strerror(number)}: make the folder writable, the file readable", file=file)
-    if number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT):
-        return MachineError(
-            "E-RW-2", f"{os.strerror(number)}: see that the disk or share is there, and run again", file=file
-        )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return MachineError("E-MEM-1", "memory_limit in params/run.yml is too small for these data: raise it")
-    return None
+def _told(error: Exception) -> CrmError:
+    """A failure of the machine as what it is; any other is a fault of ours, told without a traceback or the error's own
+    words: they may hold a value of the data."""
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None) or "-"
+    if number == errno.ENOENT:
+        fix = "somebody removed it while the run was at work: run again"
+        return MachineError("E-RW-1", fix, file=file)
+    if isinstance(error, ModuleNotFoundError):
+        return MachineError("E-LIB-1", f"the library {error.name} is missing: install the requirements again")
+    if known := machine_error(number, f"{type(error).__name__}: {error}", file=file):
+        return known
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if PACKAGE in Path(one.filename).parents]
+    steps = " > ".join(f"{Path(one.filename).relative_to(PACKAGE)}:{one.lineno}" for one in frames)
+    return CrmError("E-BUG-1", f"{type(error).__name__}, a fault of the program: report this line", file=steps or "-")
 
 
 def _terminate(*_: object) -> None:

@@ -28,7 +28,7 @@ from crm_analysis import engine
 from crm_analysis.cleaning.building import Building, decisions_path
 from crm_analysis.cleaning.rules import source_columns
 from crm_analysis.engine import Table
-from crm_analysis.errors import InputError, IntegrityError, MachineError
+from crm_analysis.errors import InputError, IntegrityError, MachineError, machine_error
 from crm_analysis.params import first_of_month
 from crm_analysis.sources.contract import Contract, Format, find_files, read_contract
 from crm_analysis.sources.records import Input, sha256
@@ -76,7 +76,7 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
     path = contract_path(root, source)
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
-    known = read_meta(folder) if (folder / META).exists() else None
+    known = _read_known(folder)
     with _fetched(contract, path, root, folder) as fetched:
         inputs = find_inputs(contract, path, root, known, fetched)
         fingerprint = _fingerprint(path, inputs)
@@ -91,28 +91,46 @@ def check(folder: Path) -> Meta:
     for name, known in meta.tables.items():
         file = folder / f"{name}.parquet"
         if not file.is_file() or sha256(file) != known["sha256"]:
-            raise IntegrityError(
-                "E-DB-1",
-                f"the file is {'damaged' if file.is_file() else 'missing'}: move {folder.name} away and run again,"
-                " it is built anew from the source's files",
-                file=f"{folder.name}/{file.name}",
-            )
+            raise _damage(folder, file.name)
     return meta
 
 
 def read_meta(folder: Path) -> Meta:
-    """What a customer database is. Raises IntegrityError E-DB-1."""
+    """What a customer database is. Raises IntegrityError: E-DB-1 where it is damaged, E-DB-3 where another version of the
+    program wrote it."""
     try:
         written = json.loads((folder / META).read_text(encoding="utf-8"))
         if written["sha256"] != _seal(written["meta"]):
             raise ValueError("not as it was written")
-        return Meta(**written["meta"])
+        names = set(written["meta"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(
-            "E-DB-1",
-            f"the file is damaged or missing: move {folder.name} away and run again, it is built anew",
-            file=f"{folder.name}/{META}",
-        ) from error
+        raise _damage(folder, META) from error
+    if names != {one.name for one in dataclasses.fields(Meta)}:
+        fix = "another version of the program built it: run make reports, which builds it anew"
+        raise IntegrityError("E-DB-3", fix, file=f"{folder.name}/{META}")
+    return Meta(**written["meta"])
+
+
+def _read_known(folder: Path) -> Meta | None:
+    """The meta of the database that there is; None of one that another version built: it is built anew."""
+    if not (folder / META).exists():
+        return None
+    try:
+        return read_meta(folder)
+    except IntegrityError as error:
+        if error.code != "E-DB-3":
+            raise
+        return None
+
+
+def _damage(folder: Path, file: str) -> IntegrityError:
+    what = "damaged" if (folder / file).is_file() else "missing"
+    return IntegrityError(
+        "E-DB-1",
+        f"the file is {what}: put it aside (mv {folder} {folder}.damaged) and run again, the database is built anew from the"
+        " source's files",
+        file=f"{folder.name}/{file}",
+    )
 
 
 def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
@@ -191,7 +209,8 @@ def find_inputs(
                 hashed = hashes.get(key) or sha256(file)
                 inputs.append(Input(*key[:2], file, *key[2:], hashed, _read_notes(file, label, hashed)))
             except OSError as error:
-                raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
+                told = machine_error(error.errno, "", file=label)
+                raise told or MachineError("E-RW-1", f"{error.strerror}: make it readable", file=label) from error
     inputs = [part for one in inputs for part in _split_sheets(one, contract.tables[one.table].format)]
     for name, table in contract.tables.items():
         if not table.drops_duplicates:

@@ -73,7 +73,7 @@ class Params:
 
     def __post_init__(self) -> None:
         if not 0 <= self.examples_per_reason <= 100:
-            raise ValueError("examples_per_reason goes from 0 to 100")
+            raise ValueError(f"examples_per_reason is {self.examples_per_reason}; it goes from 0 to 100")
         if not 1 <= self.min_gap_days <= 365:
             raise ValueError("min_gap_days goes from 1 to 365")
         if not self.rows_ratio > 1:
