@@ -11,6 +11,7 @@ from crm_analysis.cleaning.ledger import (
     explain,
     shares_rejected,
 )
+from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.language import _, mark
 from crm_analysis.schema import FATES, Column, Shape
 
@@ -132,8 +133,11 @@ def sum_files(ledger: pd.DataFrame) -> pd.DataFrame:
 
 
 def sum_months(ledger: pd.DataFrame) -> pd.DataFrame:
-    """MONTHS of orders, in order."""
-    used = ledger[(ledger["fate"] == "used") & ledger["ordered_month"].notna() & ledger["kind"].notna()]
+    """MONTHS, in order: of the orders, or where the source has none, of the dated table with the most rows."""
+    used = ledger[(ledger["fate"] == "used") & ledger["ordered_month"].notna()]
+    rows = used.groupby("table")["n_rows"].sum().sort_values(ascending=False, kind="stable")
+    main = next((one for one in (*ORDER_TABLES, *rows.index) if one in rows.index), None)
+    used = used[used["table"] == main]
     return MONTHS.frame(_sum(used, ["ordered_month"]).sort_values("ordered_month"))
 
 

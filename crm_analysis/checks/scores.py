@@ -31,8 +31,8 @@ SCORES = Shape(
     {
         "table": Column("text", "table"),
         "verdict": Column("label", "verdict"),
-        **{f"{one}_share": Column("fraction", words) for one, words in DIMENSIONS.items()},
         "why": Column("text", "why"),
+        **{f"{one}_share": Column("fraction", words) for one, words in DIMENSIONS.items()},
     },
 )
 CHANGES = Shape(
