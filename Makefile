@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint lab sql bench messages lock clean
+.PHONY: help reports test lint lab sql duplicates bench messages lock clean
 
 PYTHON ?= python3
 
@@ -36,6 +36,9 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
 	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
+
+duplicates: $(READY)  ## list customers that may be one, and take over the answers in the list: SOURCE=
+	@$(BIN)/python -m crm_analysis duplicates $(OVERRIDES)
 
 bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench

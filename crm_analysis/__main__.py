@@ -1,4 +1,4 @@
-"""The command line behind the Makefile: ``python -m crm_analysis reports|sql [NAME=value …]``.
+"""The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``.
 
 Exit codes: 0 published; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity; 130 Ctrl-C; 143 terminated.
 """
@@ -20,7 +20,7 @@ from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m crm_analysis", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["reports", "sql"])
+    parser.add_argument("command", choices=["reports", "sql", "duplicates"])
     parser.add_argument("overrides", nargs="*", metavar="NAME=value", help="in place of what params/run.yml says")
     parsed = parser.parse_args(arguments)
     # What is made holds customers' data: it is for its owner only.
@@ -28,7 +28,7 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         os.chdir(find_root(Path.cwd()))
-        return {"reports": reports, "sql": sql}[parsed.command](_split(parsed.overrides))
+        return {"reports": reports, "sql": sql, "duplicates": duplicates}[parsed.command](_split(parsed.overrides))
     except CrmError as error:
         return _fail(error)
     except KeyboardInterrupt:
@@ -59,6 +59,26 @@ def sql(overrides: dict[str, str]) -> int:
     os.chdir(warehouse.warehouse_folder(root, run.source))
     views = "".join(f"CREATE VIEW {name} AS FROM '{name}.parquet';" for name in meta.tables)
     os.execv(Path(sys.executable).parent / "duckdb", ["duckdb", "-cmd", views])
+
+
+def duplicates(overrides: dict[str, str]) -> int:
+    """Take over what a person answered in the list of possible duplicates of a source, and write the list anew."""
+    from crm_analysis import language, warehouse
+    from crm_analysis.cleaning import review
+    from crm_analysis.cleaning.building import decisions_path
+
+    root = Path()
+    path = root / "params" / "run.yml"
+    run = build(Run, with_overrides(read_yaml(path), overrides), path)
+    language.use(run.language)
+    listed = root / "build" / "duplicates" / f"{run.source}.xlsx"
+    decisions = decisions_path(warehouse.contract_path(root, run.source))
+    n_answers = review.take_answers(listed, decisions)
+    warehouse.ensure(root, run.source, run.memory_limit)
+    n = review.write_list(warehouse.warehouse_folder(root, run.source), listed, run.memory_limit)
+    taken = f"; {n_answers} answers went into {decisions}" if n_answers else ""
+    print(f"{listed}: {n} pairs to look at, answer yes or no under 'same' and run this again{taken}")
+    return 0
 
 
 def _split(pairs: list[str]) -> dict[str, str]:

@@ -20,9 +20,10 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.building import Building
+from crm_analysis.cleaning.building import Building, decisions_path
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError
 from crm_analysis.params import first_of_month
@@ -110,8 +111,26 @@ def read_meta(folder: Path) -> Meta:
 
 
 def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
-    """The tables of a customer database, lazily, by name."""
-    return {name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in read_meta(folder).tables}
+    """The tables of a customer database, lazily, by name. Customers that are taken for one have the id of the one that is kept;
+    who they are (``identities``) is not among the tables."""
+    known = read_meta(folder).tables
+    tables = {
+        name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in known if name != "identities"
+    }
+    return _merge_customers(tables) if known.get("merges", {}).get("n_rows") else tables
+
+
+def _merge_customers(tables: dict[str, Table]) -> dict[str, Table]:
+    merges = tables["merges"].select("customer_id", _kept="kept_customer_id")
+    merged = dict(tables)
+    for name, table in tables.items():
+        columns = table.collect_schema().names()
+        if name == "customers":
+            merged[name] = table.join(merges, on="customer_id", how="anti")
+        elif name not in ("pairs", "merges") and "customer_id" in columns:
+            kept = nw.coalesce(nw.col("_kept"), nw.col("customer_id"))
+            merged[name] = table.join(merges, on="customer_id", how="left").with_columns(customer_id=kept).select(columns)
+    return merged
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------
@@ -174,6 +193,7 @@ def _write_sample(contract: Contract, root: Path) -> None:
 def _fingerprint(path: Path, inputs: list[Input]) -> str:
     content = [hashlib.sha256(path.read_bytes()).hexdigest(), code_hash(_ROOMS), duckdb.__version__]
     content += [f"{one.table}/{one.label}:{one.sha256}" for one in inputs]
+    content += [sha256(one) for one in [decisions_path(path)] if one.is_file()]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 

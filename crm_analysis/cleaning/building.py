@@ -16,14 +16,14 @@ import pyarrow.parquet
 
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import profile, rules
+from crm_analysis.cleaning import profile, rules, standards
 from crm_analysis.cleaning.consistency import collect_notices
 from crm_analysis.cleaning.conversion import seek
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
 from crm_analysis.params import nearest
-from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
+from crm_analysis.schema import CANONICAL, IDENTITY, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
 from crm_analysis.sources.records import Input, Noticed, Records, sha256
@@ -62,6 +62,7 @@ class Building:
         rows = rules.find_duplicates(staged, name, table)
         rows = rules.settle(rows)
         labels = [one.label for one in inputs]
+        rows = self._standardise(name, rows, labels)
         ledger = self._note_ledger(name, rows, labels, all_records)
         if ledgers.too_many_rejects(ledger):
             raise self._rejects_error(rows, ledger, labels, all_records)
@@ -79,6 +80,8 @@ class Building:
         else:
             self._write(name, used.select(*table.columns, *table.attributes))
             self._note_dates(name, used)
+        if table.identity is not None:
+            self._write_identities(used, labels)
         for other_name, other in self.contract.tables.items():
             if other.from_ == name:
                 derived = derive(used, other_name, [*other.columns, *other.attributes])
@@ -174,6 +177,41 @@ class Building:
             lines = row_list(one.lines, one.n_rows) if one.lines else None
             self.warnings.append((name, label, one.column, one.code, one.n_rows, lines))
 
+    def _standardise(self, name: str, rows: Table, labels: list[str]) -> Table:
+        """The columns that the contract wants so in their standard spelling; what is not valid is told."""
+        tables = {"": self.contract.tables[name]}
+        tables |= {f"{other}.": one for other, one in self.contract.tables.items() if one.from_ == name}
+        for prefix, table in tables.items():
+            kinds = standards.kinds_of(table, prefix)
+            if kinds:
+                rows = engine.materialise(standards.standardise(rows, kinds, self.contract.country, keep=True))
+            for column in kinds:
+                is_invalid = nw.col(standards.invalid(column)) & (nw.col("_fate") == "used")
+                told = column.removeprefix(prefix)
+                for label, noticed in standards.notice(rows, "E-STD-1", told, is_invalid, labels):
+                    self.warn(prefix.removesuffix(".") or name, label, [noticed])
+        return rows
+
+    def _write_identities(self, used: Table, labels: list[str]) -> None:
+        """Who the customers are, the pairs that may be one, and who is taken for whom."""
+        # splink takes half a second to load: only where a contract asks for it.
+        from crm_analysis.cleaning import identity
+
+        self.tell("comparing customers")
+        rows = identity.read_identities(used, self.contract)
+        columns = [one for one in IDENTITY.columns if one in rows.collect_schema().names()]
+        self.completeness.append(profile.summarise_completeness(rows, "identities", columns))
+        for label, noticed in identity.warnings(rows, labels):
+            self.warn("identities", label, [noticed])
+        self._write("identities", rows.select(*columns).sort("customer_id"))
+        customers = engine.read_parquet(self.connection, self.folder / "customers.parquet")
+        wanted = self.contract.tables["customers"].identity
+        found = identity.find_duplicates(self.connection, rows, customers, wanted, decisions_path(self.path))
+        self._write("pairs", identity.as_table(self.connection, found.pairs))
+        self._write("merges", identity.as_table(self.connection, found.merges))
+        counts = {"E-DUP-4": len(found.merges), "E-DUP-5": found.n_open, "E-DUP-6": int(not found.is_learnt)}
+        self.warn("identities", ", ".join(labels), [Noticed(code, None, n) for code, n in counts.items() if n])
+
     def _write_orders(self, name: str, used: Table) -> None:
         """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
         table = self.contract.tables[name]
@@ -253,6 +291,11 @@ class Building:
 def _decimals(amounts: pd.Series) -> pa.DataType:
     """The exact type of these amounts."""
     return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
+
+
+def decisions_path(contract_path: Path) -> Path:
+    """Where a person says which customers of a source are one: ``params/merges/<source>.csv``."""
+    return contract_path.parents[1] / "merges" / f"{contract_path.stem}.csv"
 
 
 def _plain(name: str) -> str:

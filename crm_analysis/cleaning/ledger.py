@@ -130,6 +130,11 @@ _EXPLAIN = {
     "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
     "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
     "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
+    "E-STD-1": mark("the text is not what it should be: no valid number, address, date, province or country"),
+    "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
+    "E-DUP-4": mark("customers are taken for another: they are analysed as one"),
+    "E-DUP-5": mark("pairs of customers may be one: a person should look"),
+    "E-DUP-6": mark("too few customers to learn from who is one: only those that agree in a name and one more mark are merged"),
 }
 
 

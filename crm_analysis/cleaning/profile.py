@@ -20,8 +20,8 @@ MIN_OUTLIER_RATIO, MAX_OUTLIERS_PER_MONTH, MAX_OUTLIERS = 100, 50, 100_000
 
 def month_of(rows: Table, name: str) -> nw.Expr:
     """The month of each row, as 2026-10; empty in a table without dates."""
-    columns = rows.collect_schema().names()
-    dates = [nw.col(one).cast(nw.Date) for one in CANONICAL[name].dated_by if one in columns]
+    dated_by = CANONICAL[name].dated_by if name in CANONICAL else ()
+    dates = [nw.col(one).cast(nw.Date) for one in dated_by if one in rows.collect_schema().names()]
     return nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nw.lit(None).cast(nw.String)
 
 

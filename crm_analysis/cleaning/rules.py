@@ -22,6 +22,8 @@ FILE_STEP = 1 << 40
 # Columns of the cleaning itself begin with a _, as no column of a contract can.
 POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
 _RULE = "_rule"
+# What identifies a customer is read beside the other columns, under this prefix.
+IDENTITY_PREFIX = "identity."
 
 
 def plan_targets(name: str, contract: Contract) -> list[Target]:
@@ -37,6 +39,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
         Target(column, shape.columns.get(column, Column("text", "attribute")), source, column in required)
         for column, source in table.sources.items()
     ]
+    if table.identity is not None:
+        targets += [
+            Target(IDENTITY_PREFIX + column, Column("text", "identity"), source, False)
+            for column, source in table.identity.sources.items()
+        ]
     for other_name, other in contract.tables.items():
         if other.from_ == name:
             targets += [

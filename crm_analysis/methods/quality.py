@@ -37,7 +37,7 @@ from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.engine import Tables
 from crm_analysis.language import _, counted
 from crm_analysis.params import Run
-from crm_analysis.schema import KeyFigure
+from crm_analysis.schema import CANONICAL, KeyFigure
 
 REQUIRES = ("ledger", "rejects", "completeness", "outliers", "warnings")
 # Where the report stands in the pack.
@@ -130,7 +130,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     whole = engine.collect(engine.as_table(tables["ledger"]), MAX_LEDGER_ROWS)
     noted = engine.collect(engine.as_table(tables["completeness"]), MAX_NOTED)
     ledger = fates_at(whole, run.month)
-    filled = {name: list(part["column"].unique()) for name, part in noted.groupby("table")}
+    filled = {name: list(part["column"].unique()) for name, part in noted.groupby("table") if name in CANONICAL}
     reasons = fates.sum_reasons(ledger)
     by_column = columns.summarise_columns(noted, whole, run.month, run.previous_month)
     times, gaps = timeliness.summarise_timeliness(tables, filled, run.as_of, run.starts, params.min_gap_days)

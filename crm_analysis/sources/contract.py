@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,11 +18,12 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from babel import Locale
 from babel.numbers import get_currency_precision, list_currencies
 
 from crm_analysis.errors import InputError, ParameterError
 from crm_analysis.params import build, nearest, read_yaml
-from crm_analysis.schema import CANONICAL
+from crm_analysis.schema import CANONICAL, IDENTITY
 
 # The columns that give a row a number of its own.
 _ROW_IDS = ("order_id", "contract_id", "invoice_id", "interaction_id", "opportunity_id", "feedback_id")
@@ -30,6 +32,7 @@ _TOLD_OF = ("customers", "products", "salespeople", "campaigns")
 _KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
 # As ``yes`` or ``no`` of a flag: any text that the other does not list.
 REST = ("rest",)
+_COUNTRIES = frozenset(one for one in Locale("en").territories if re.fullmatch("[A-Z]{2}", one))
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
@@ -88,6 +91,7 @@ class ColumnSource:
     pattern: str | None = None
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
+    standard: Literal["region", "country", "company", "name", "email", "phone"] | None = None
 
     def __post_init__(self) -> None:
         if (self.column is not None) + bool(self.columns) + (self.value is not None) != 1:
@@ -160,6 +164,32 @@ class Returns:
         return Rule(column=self.column, values=self.values)
 
 
+def _sources(columns: dict[str, ColumnSource | str]) -> dict[str, ColumnSource]:
+    return {
+        name: one if isinstance(one, ColumnSource) else ColumnSource(column=one) for name, one in columns.items()
+    }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What identifies a customer (schema.IDENTITY), and from which probability two customers are taken for one, or a person
+    should look. With ``merge: false`` the pairs are only listed."""
+
+    columns: dict[str, ColumnSource | str]
+    merge_from: float = 0.95
+    review_from: float = 0.5
+    merge: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.review_from <= self.merge_from <= 1:
+            raise ValueError("review_from goes from 0.01 to merge_from, merge_from to 1")
+
+    @property
+    def sources(self) -> dict[str, ColumnSource]:
+        """Identifying column → where it comes from."""
+        return _sources(self.columns)
+
+
 @dataclass(frozen=True, kw_only=True)
 class TableContract:
     """One canonical table of the source.
@@ -179,6 +209,7 @@ class TableContract:
     negatives: Literal["return", "reject"] = "reject"
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
+    identity: Identity | None = None
 
     def __post_init__(self) -> None:
         if (self.from_ is None) == (not self.files):
@@ -187,10 +218,7 @@ class TableContract:
     @property
     def sources(self) -> dict[str, ColumnSource]:
         """Canonical or attribute name → where it comes from."""
-        return {
-            name: one if isinstance(one, ColumnSource) else ColumnSource(column=one)
-            for name, one in {**self.columns, **self.attributes}.items()
-        }
+        return _sources({**self.columns, **self.attributes})
 
     @property
     def drops_duplicates(self) -> bool:
@@ -217,8 +245,9 @@ class SampleCompany:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """A source. ``money_decimals``: the most decimals that its amounts are written with, by default the currency's.
-    ``covers_until``: the last day the export covers, where the last order is earlier or nothing is dated."""
+    """A source. ``country``: whose telephone numbers and provinces are meant where nothing else is said. ``money_decimals``: the
+    most decimals that its amounts are written with, by default the currency's. ``covers_until``: the last day the export covers,
+    where the last order is earlier or nothing is dated."""
 
     company: str
     description: str = ""
@@ -226,6 +255,7 @@ class Contract:
     description_in: dict[str, str] = field(default_factory=dict)
     currency: str
     time_zone: str
+    country: str | None = None
     money_decimals: int | None = None
     quantity_decimals: int = 0
     max_amount: int = 10_000_000
@@ -241,6 +271,8 @@ class Contract:
             ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"time_zone '{self.time_zone}' is not a zone such as Asia/Shanghai") from None
+        if self.country is not None and self.country not in _COUNTRIES:
+            raise ValueError(f"country '{self.country}' is not an ISO 3166 code such as DE, CN, JP")
         if not 0 <= self.quantity_decimals <= 4 or not 0 <= self.decimals <= 6:
             raise ValueError("money_decimals goes from 0 to 6, quantity_decimals from 0 to 4")
         if "order_lines" in self.tables and "orders" in self.tables:
@@ -281,6 +313,7 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
     if name not in CANONICAL:
         refuse(f"unknown table{nearest(name, CANONICAL)}", "")
     shape = CANONICAL[name]
+    _check_spellings(contract, name, table, refuse)
     for column in table.columns:
         if column not in shape.columns:
             refuse(f"unknown column{nearest(column, shape.columns)}", f"columns.{column}")
@@ -320,6 +353,29 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             file=path,
             column=f"tables.{name}.format.datetime",
         )
+
+
+def _check_spellings(contract: Contract, name: str, table: TableContract, refuse: Callable[[str, str], None]) -> None:
+    """What is to be spelled in one way is a text, and where a spelling depends on a country, the country is known."""
+    kinds = {one.standard for one in table.sources.values()}
+    for column, source in table.sources.items():
+        canonical = CANONICAL[name].columns.get(column)
+        if source.standard and (source.is_sought or (canonical and canonical.type != "text")):
+            refuse("only a text that stands in a column can have a 'standard'", f"columns.{column}.standard")
+    if table.identity is not None:
+        if name != "customers":
+            refuse("only customers have an identity", "identity")
+        if table.from_ is not None:
+            refuse("only customers with files of their own have an identity", "identity")
+        known = [one for one in IDENTITY.columns if one != "customer_id"]
+        for column, source in table.identity.sources.items():
+            if column not in known:
+                refuse(f"unknown column{nearest(column, known)}", f"identity.columns.{column}")
+            if source.is_sought or source.standard or source.yes or source.no:
+                refuse("write only where it stands: its kind says how it is spelled", f"identity.columns.{column}")
+        kinds |= set(table.identity.columns)
+    if kinds & {"phone", "region"} and "country" not in kinds and contract.country is None:
+        refuse("write country beside currency: whose telephone numbers and provinces these are", "columns")
 
 
 def find_files(table: TableContract, root: Path, contract_path: Path) -> list[Path]:
