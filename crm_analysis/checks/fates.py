@@ -143,7 +143,7 @@ def sum_months(ledger: pd.DataFrame) -> pd.DataFrame:
 
 def until(noted: pd.DataFrame, month: str, column: str = "ordered_month") -> pd.DataFrame:
     """What a build noted of rows dated in ``month`` or before, and of those without a date."""
-    return noted[noted[column].isna() | (noted[column].fillna("").astype(str) <= month)]
+    return noted[noted[column].isna() | (noted[column].astype(str) <= month)]
 
 
 def warn(ledger: pd.DataFrame) -> list[str]:
