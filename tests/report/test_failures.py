@@ -18,7 +18,7 @@ from crm_analysis.report import execute
 
 linux = pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="reads /proc")
 # Two cells of notebooks/quality.ipynb with code, and its end.
-EARLY, LATE, END = 4, 26, 28
+EARLY, LATE, END = 4, 60, 62
 N_KILLS = 3
 
 
