@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 # Two cells of notebooks/quality.ipynb with code, and its end.
-EARLY, LATE, END = 4, 26, 28
+EARLY, LATE, END = 4, 60, 62
 
 
 @pytest.fixture

@@ -147,7 +147,7 @@ def test_one_method_alone_keeps_the_other_reports(root, ran):
     assert set(after) == set(before)
     changed = {name for name in after if after[name] != before[name]}
     assert {one for one in changed if not of_report(one, "quality")} <= {"index.html", "manifest.json"}
-    assert root.manifest()["parameters"]["quality"] == {"examples_per_reason": 1}
+    assert root.manifest()["parameters"]["quality"]["examples_per_reason"] == 1
     assert root.publish() == "reports/sample/2026-10: nothing to do, rfm, quality"
 
 
