@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports test lint lab sql fuzz bench messages lock clean
+.PHONY: help reports inspect test lint lab sql duplicates fuzz bench messages lock clean
 
 PYTHON ?= python3
 
@@ -16,6 +16,7 @@ MAKE_ENVIRONMENT := $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is 
 	if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv .venv
 endif
 
+# -P: nothing in this folder is taken for a library, whatever its name.
 # NAME=value on the command line overrides params/run.yml: make reports MONTH=2026-10 METHODS="rfm decile"
 OVERRIDES = $(filter-out CRM_DATA=% PYTHON=%,$(MAKEOVERRIDES))
 
@@ -23,7 +24,10 @@ help:  ## this list
 	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
-	@$(BIN)/python -m crm_analysis reports $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis reports $(OVERRIDES)
+
+inspect: $(READY)  ## look at unknown files and draft their contract: FILES="…" NAME= (without: on the screen)
+	@$(BIN)/python -m crm_analysis inspect $(FILES) $(if $(NAME),NAME=$(NAME))
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
@@ -35,7 +39,10 @@ lab: $(READY)  ## open JupyterLab; the notebooks run as they are
 	@$(BIN)/jupyter lab notebooks
 
 sql: $(READY)  ## a DuckDB prompt on the customer database: SOURCE=
-	@$(BIN)/python -m crm_analysis sql $(OVERRIDES)
+	@$(BIN)/python -P -m crm_analysis sql $(OVERRIDES)
+
+duplicates: $(READY)  ## list customers that may be one, and take over the answers in the list: SOURCE=
+	@$(BIN)/python -m crm_analysis duplicates $(OVERRIDES)
 
 fuzz: $(READY)  ## try mutated files and contracts for FUZZ_SECONDS (600); what goes wrong is kept for the tests
 	@$(BIN)/python tests/bad_inputs/fuzz.py $(or $(FUZZ_SECONDS),600) $(FUZZ_SEED)

@@ -1,6 +1,7 @@
-"""The command line behind the Makefile: ``python -m crm_analysis reports|sql [NAME=value …]``.
+"""The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``, or ``inspect FILE… [NAME=shop]``.
 
-Exit codes: 0 published; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity; 130 Ctrl-C; 143 terminated.
+Exit codes: 0 published; 1 a fault of the program; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity;
+130 Ctrl-C; 143 terminated.
 """
 
 from __future__ import annotations
@@ -10,38 +11,45 @@ import errno
 import os
 import signal
 import sys
+import traceback
 from pathlib import Path
 
-import duckdb
-
-from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError
+from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError, machine_error
 from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
+from crm_analysis.report.preflight import check_limits
+
+PACKAGE = Path(__file__).parent
 
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m crm_analysis", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["reports", "sql"])
-    parser.add_argument("overrides", nargs="*", metavar="NAME=value", help="in place of what params/run.yml says")
+    parser.add_argument("command", choices=["reports", "sql", "duplicates", "inspect"])
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="NAME=value",
+        help="in place of what params/run.yml says; for inspect also files",
+    )
     parsed = parser.parse_args(arguments)
     # What is made holds customers' data: it is for its owner only.
     os.umask(0o077)
     signal.signal(signal.SIGTERM, _terminate)
     try:
+        if parsed.command == "inspect":
+            return inspect(parsed.overrides)
         os.chdir(find_root(Path.cwd()))
-        return {"reports": reports, "sql": sql}[parsed.command](_split(parsed.overrides))
+        return {"reports": reports, "sql": sql, "duplicates": duplicates}[parsed.command](_split(parsed.overrides))
     except CrmError as error:
         return _fail(error)
     except KeyboardInterrupt:
         return _fail(Interrupted("E-INT-1", "stopped, and nothing was published: run again"))
-    except (OSError, duckdb.Error) as error:
-        known = machine_error(error)
-        if known is None:
-            raise
-        return _fail(known)
+    except Exception as error:
+        return _fail(_told(error))
 
 
 def reports(overrides: dict[str, str]) -> int:
     """Publish a month."""
+    check_limits()
     from crm_analysis.report.publish import publish
 
     print(publish(Path(), overrides))
@@ -61,6 +69,56 @@ def sql(overrides: dict[str, str]) -> int:
     os.execv(Path(sys.executable).parent / "duckdb", ["duckdb", "-cmd", views])
 
 
+def duplicates(overrides: dict[str, str]) -> int:
+    """Take over what a person answered in the list of possible duplicates of a source, and write the list anew."""
+    from crm_analysis import language, warehouse
+    from crm_analysis.cleaning import review
+    from crm_analysis.cleaning.building import decisions_path
+
+    root = Path()
+    path = root / "params" / "run.yml"
+    run = build(Run, with_overrides(read_yaml(path), overrides), path)
+    language.use(run.language)
+    listed = root / "build" / "duplicates" / f"{run.source}.xlsx"
+    decisions = decisions_path(warehouse.contract_path(root, run.source))
+    n_answers = review.take_answers(listed, decisions)
+    warehouse.ensure(root, run.source, run.memory_limit)
+    n = review.write_list(warehouse.warehouse_folder(root, run.source), listed, run.memory_limit)
+    taken = f"; {n_answers} answers went into {decisions}" if n_answers else ""
+    print(f"{listed}: {n} pairs to look at, answer yes or no under 'same' and run this again{taken}")
+    return 0
+
+
+def inspect(arguments: list[str]) -> int:
+    """Look at files that no contract describes, and write the draft of one: to params/sources/<name>.yml, or without a name
+    to the screen. It never writes over one that is there."""
+    from crm_analysis.inspection.drafting import propose
+    from crm_analysis.sources.contract import DECIDE, NAME
+
+    files = [Path(one) for one in arguments if not one.lower().startswith("name=")]
+    name = _split([one for one in arguments if one.lower().startswith("name=")]).get("name")
+    if not files:
+        raise ParameterError("E-PAR-2", "name the files to look at: inspect FILE… NAME=shop", file="command line")
+    root = find_root(Path.cwd())
+    path = root / "params" / "sources" / f"{name}.yml"
+    if name is not None and not NAME.fullmatch(name):
+        raise ParameterError("E-PAR-3", f"NAME={name} must be small letters, digits and _", file="command line")
+    if name is not None and path.exists():
+        raise ParameterError(
+            "E-PAR-3", "this contract is there already: write another NAME, or move it away", file=path
+        )
+    draft = propose(files, (name or files[0].name.split(".")[0]).replace("_", " ").title(), root)
+    if name is None:
+        print(draft, end="")
+        return 0
+    with path.open("x", encoding="utf-8") as file:
+        file.write(draft)
+    n = sum(DECIDE in line.split("  # ")[0] for line in draft.splitlines() if not line.startswith("#"))
+    todo = f"decide what {n} marks {DECIDE} ask, then run" if n else "read it, then run"
+    print(f"{path.relative_to(root)}: {todo} make reports SOURCE={name}")
+    return 0
+
+
 def _split(pairs: list[str]) -> dict[str, str]:
     overrides = {}
     for pair in pairs:
@@ -76,21 +134,20 @@ def _fail(error: CrmError) -> int:
     return error.exit_code
 
 
-def machine_error(error: Exception) -> MachineError | None:
-    """A full disk, missing rights or too little memory, as the operating system or DuckDB tell of them."""
-    number, text = getattr(error, "errno", None), str(error)
-    file = getattr(error, "filename", None) or "-"
-    if number == errno.ENOSPC or "No space left on device" in text or "not enough space" in text.lower():
-        return MachineError("E-DISK-1", "the disk is full: free some space and run again", file=file)
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return MachineError("E-RW-1", f"{os.strerror(number)}: make the folder writable, the file readable", file=file)
-    if number in (errno.EIO, errno.ESTALE, errno.ETIMEDOUT):
-        return MachineError(
-            "E-RW-2", f"{os.strerror(number)}: see that the disk or share is there, and run again", file=file
-        )
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return MachineError("E-MEM-1", "memory_limit in params/run.yml is too small for these data: raise it")
-    return None
+def _told(error: Exception) -> CrmError:
+    """A failure of the machine as what it is; any other is a fault of ours, told without a traceback or the error's own
+    words: they may hold a value of the data."""
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None) or "-"
+    if number == errno.ENOENT:
+        fix = "somebody removed it while the run was at work: run again"
+        return MachineError("E-RW-1", fix, file=file)
+    if isinstance(error, ModuleNotFoundError):
+        return MachineError("E-LIB-1", f"the library {error.name} is missing: install the requirements again")
+    if known := machine_error(number, f"{type(error).__name__}: {error}", file=file):
+        return known
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if PACKAGE in Path(one.filename).parents]
+    steps = " > ".join(f"{Path(one.filename).relative_to(PACKAGE)}:{one.lineno}" for one in frames)
+    return CrmError("E-BUG-1", f"{type(error).__name__}, a fault of the program: report this line", file=steps or "-")
 
 
 def _terminate(*_: object) -> None:

@@ -194,13 +194,14 @@ def waterfalls(frame: pd.DataFrame, by: str, name: str, value: str, show: Show, 
     """A small waterfall for each value of ``by``, each on a scale of its own."""
     every = list(dict.fromkeys(frame[by]))
     parts = [frame[frame[by] == one] for one in every[:MAX_PANELS]]
-    n_rows = max(1, -(-len(parts) // 2))
-    heights = [0.55 + 0.3 * max((len(one) for one in parts[2 * row : 2 * row + 2]), default=1) for row in range(n_rows)]
+    slots = [max(map(len, parts[at : at + 2])) for at in range(0, len(parts), 2)] or [1]
+    heights = [0.55 + 0.3 * n for n in slots]
     drawing, panels = plt.subplots(
-        n_rows, 2, figsize=(7.6, sum(heights) + 0.3), gridspec_kw={"height_ratios": heights}, squeeze=False
-    )
-    for part, panel in zip(parts, panels.flat, strict=False):
-        _draw_fall(panel, part, name, value, show, LETTER / 7.6 * 2)
+        len(slots), 2, figsize=(7.6, sum(heights) + 0.3), height_ratios=heights, squeeze=False
+    )  # fmt: skip
+    for place, (part, panel) in enumerate(zip(parts, panels.flat, strict=False)):
+        _draw_fall(panel, part, name, value, show, 2.4 * LETTER / 7.6)
+        panel.set_ylim(slots[place // 2] - 0.45, -0.55)
         panel.set_title(label(part[by].iloc[0], MAX_SHORT), fontsize=9.5, loc="left")
         panel.tick_params(labelsize=8.5)
         panel.set_xticks([])
@@ -212,34 +213,27 @@ def waterfalls(frame: pd.DataFrame, by: str, name: str, value: str, show: Show, 
 
 
 def _draw_fall(ax: Axes, frame: pd.DataFrame, name: str, value: str, show: Show, room: float = 0.018) -> None:
-    """The steps of a waterfall; ``room``: what a letter of a number takes of the width."""
+    """The steps of a waterfall, each from where the one before ends; ``room``: what a letter of a number takes of the width."""
     numbers = frame[value].astype(float).to_numpy()
     n = len(numbers)
-    taken = np.r_[0, numbers[1:-1], 0][:n]
-    left = np.r_[0, numbers[:1] - np.cumsum(taken)[1:-1], 0][:n]
-    ends = [f"{'−' if taken[row] > 0 else '+' if taken[row] < 0 else ''}{show(abs(number))}" for row, number in
-            enumerate(frame[value])]  # fmt: skip
     is_step = np.arange(n) % max(n - 1, 1) > 0
-    colours = np.where(is_step, ACCENT, MAIN)
-    ax.barh(np.arange(n), numbers, left=left, color=colours, height=0.62)
-    level = numbers[:1] - np.cumsum(taken)
-    ax.vlines(level[:-1], np.arange(n - 1) + 0.31, np.arange(1, n) - 0.31, color=MUTED, linewidth=0.8)
-    for row, text in enumerate(ends):
-        ax.text(
-            max(left[row], left[row] + numbers[row], 0),
-            row,
-            f" {text} ",
-            va="center",
-            fontsize=9.5,
-            color=INK,
-            ha="left",
-        )
+    ends = numbers[:1] - np.cumsum(np.where(is_step, numbers, 0))
+    left = np.where(is_step, ends, 0)
+    right = left + numbers
+    ax.barh(np.arange(n), numbers, left=left, color=np.where(is_step, ACCENT, MAIN), height=0.62)
+    ax.vlines(ends[:-1], np.arange(n - 1) + 0.31, np.arange(1, n) - 0.31, color=MUTED, linewidth=0.8)
+    signs = [
+        "" if not step else "−" if number > 0 else "+" if number < 0 else ""
+        for step, number in zip(is_step, numbers, strict=True)
+    ]
+    texts = [f" {sign}{show(abs(one) if sign else one)} " for sign, one in zip(signs, frame[value], strict=True)]
+    for row, text in enumerate(texts):
+        ax.text(max(left[row], right[row], 0), row, text, va="center", fontsize=9.5, color=INK)
     ax.set_yticks(np.arange(n), [label(one) for one in frame[name]], color=INK)
     ax.set_ylim(max(n, 1) - 0.45, -0.55)
-    top = max([*(left + numbers), *left, 0], default=0) or 1
-    ax.set_xlim(min([*left, *(left + numbers), 0]), top * (1.02 + room * _widest(ends)))
+    ax.set_xlim(min([*left, *right, 0]), (max([*left, *right, 0]) or 1) * (1 + room * _widest(texts)))
     ax.axvline(0, color=MUTED, linewidth=0.8)
-    _number(ax.xaxis, show)
+    _number(ax.xaxis, language.short_number)
     ax.grid(axis="x")
     ax.spines[["left", "bottom"]].set_visible(False)
 

@@ -21,6 +21,10 @@ import pyarrow as pa
 import pyarrow.parquet
 from duckdb import CaseExpression, ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
+# What a spreadsheet could take for the beginning of a formula, after blanks, quotes or a byte order mark; a number is none.
+FORMULA = "^[ \u00a0\u3000\"'\ufeff]*[=+\\-@\t\r\n|%＝＋－＠]"
+NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
+
 Table = nw.LazyFrame
 Tables = Mapping[str, Table]
 
@@ -75,10 +79,17 @@ def write_csv(table: Table, path: Path) -> None:
 
 
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
-    """A small frame as CSV (``path``), and as Parquet beside it."""
-    frame.to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
+    """A small frame as CSV (``path``), and as Parquet beside it. In the CSV a text that a spreadsheet could take for a formula
+    has a backslash before it; Parquet has it as it is."""
+    texts = frame.select_dtypes(["object", "str"]).map(_as_plain_text)
+    frame.assign(**texts).to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
+
+
+def _as_plain_text(value: object) -> object:
+    is_formula = isinstance(value, str) and re.search(FORMULA, value) and not re.search(NUMBER, value)
+    return f"\\{value}" if is_formula else value
 
 
 def collect(table: Table, max_rows: int) -> pd.DataFrame:

@@ -6,6 +6,9 @@ The line is ``CODE file=… [column=…] rows=… fix=…``. The exit codes are 
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from collections.abc import Iterable
 
 
@@ -45,6 +48,36 @@ class MachineError(CrmError):
     """The environment: a lock, the disk, rights, a missing library."""
 
     exit_code = 4
+
+
+# What the operating system tells, and DuckDB, Arrow or a kernel repeat in words of their own.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+_NO_RIGHT = (errno.EACCES, errno.EPERM, errno.EROFS)
+_GONE = (errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN, errno.EHOSTUNREACH)
+_TOO_MANY = (errno.EMFILE, errno.ENFILE)
+
+
+def machine_error(number: int | None, text: str, **where: object) -> MachineError | None:
+    """The environment's failure that an error number (of ``errno``), or else words that hold its text, tell of: a full disk, a
+    missing right, a share that went away, too little memory, too many open files. None where it is another."""
+
+    def tells(numbers: Iterable[int]) -> bool:
+        return number in numbers or (number is None and any(os.strerror(one) in text for one in numbers))
+
+    if tells(_NO_SPACE) or "not enough space" in text.lower():
+        return MachineError("E-DISK-1", "the disk or your share of it is full: free some space and run again", **where)
+    if tells((errno.ENOMEM,)) or re.search(r"MemoryError|OutOfMemory|Out of Memory|bad_alloc|bad allocation", text):
+        fix = "too little memory: raise memory_limit in params/run.yml, or lower it where the machine has no more"
+        return MachineError("E-MEM-1", fix, **where)
+    if tells(_TOO_MANY):
+        return MachineError("E-RES-1", "too many open files: raise the limit (ulimit -n 1024) and run again", **where)
+    if tells(_GONE):
+        fix = "the disk or share went away, or does not answer: connect it again, and run again"
+        return MachineError("E-RW-2", fix, **where)
+    if tells(_NO_RIGHT):
+        told = os.strerror(number) if number else "no right to it"
+        return MachineError("E-RW-1", f"{told}: make the folder writable, the file readable", **where)
+    return None
 
 
 class ReportError(CrmError):

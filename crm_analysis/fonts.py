@@ -13,11 +13,12 @@ from functools import cache
 from importlib.resources import files
 
 from fontTools import subset
-from fontTools.ttLib import TTFont
+from fontTools.ttLib import TTFont, TTLibError
+
+from crm_analysis.errors import MachineError
 
 LATIN = "Source Sans Pro"
 CJK = "Noto Sans CJK SC"
-_COLLECTION = files("noto_cjk_sans_otc") / "NotoSansCJK-Regular.ttc"
 # The places of a language's letter shapes in the collection.
 _PLACES = {"ja": 0, "ko": 1, "zh": 2}
 _WEIGHTS = {400: "Regular", 600: "Semibold"}
@@ -29,6 +30,20 @@ def _latin(weight: int) -> str:
     return str(files("font_source_sans_pro") / "files" / f"SourceSansPro-{_WEIGHTS[weight]}.ttf")
 
 
+def _collection() -> str:
+    return str(files("noto_cjk_sans_otc") / "NotoSansCJK-Regular.ttc")
+
+
+def check() -> None:
+    """Raises MachineError E-FONT-1 where a typeface is missing or damaged: its letters would be boxes."""
+    try:
+        for path in map(_latin, _WEIGHTS):
+            TTFont(path, lazy=True)
+        TTFont(_collection(), fontNumber=0, lazy=True)
+    except (ImportError, OSError, TTLibError) as error:
+        raise MachineError("E-FONT-1", "a typeface is missing or damaged: install the requirements again") from error
+
+
 def register() -> list[str]:
     """Make the typefaces known to matplotlib; their names, the first one first."""
     from matplotlib import font_manager
@@ -37,7 +52,7 @@ def register() -> list[str]:
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
     known = set(font_manager.get_font_names())
     if not {LATIN, CJK} <= known:
-        for path in (*map(_latin, _WEIGHTS), str(_COLLECTION)):
+        for path in (*map(_latin, _WEIGHTS), _collection()):
             font_manager.fontManager.addfont(path)
     return [LATIN, "DejaVu Sans", CJK]
 
@@ -51,9 +66,7 @@ def embed(text: str, language: str) -> str:
         _rule("Report", weight, _cut(TTFont(_latin(weight), recalcTimestamp=False), narrow)) for weight in _WEIGHTS
     ]
     if wide & _in_cjk():
-        face = TTFont(
-            str(_COLLECTION), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False
-        )
+        face = TTFont(_collection(), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False)
         rules.append(_rule("Report CJK", 400, _cut(face, wide | {ord(" ")})))
     return "\n".join(rules)
 
@@ -66,7 +79,7 @@ def missing(text: str) -> set[str]:
 
 @cache
 def _in_cjk() -> frozenset[int]:
-    return frozenset(TTFont(str(_COLLECTION), fontNumber=_PLACES["zh"], lazy=True).getBestCmap())
+    return frozenset(TTFont(_collection(), fontNumber=_PLACES["zh"], lazy=True).getBestCmap())
 
 
 @cache

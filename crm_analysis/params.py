@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import math
 import re
 import types
@@ -190,6 +191,13 @@ def _scalar(hint: type, value):
     raise TypeError(f"no reading of {hint}")
 
 
+def check_rising(name: str, numbers: typing.Sequence[float]) -> None:
+    """Raises ValueError, which names the two, where a number does not stand above the one before it."""
+    for before, number in itertools.pairwise(numbers):
+        if before >= number:
+            raise ValueError(f"{name} is {list(numbers)}: {number} stands after {before}, write rising numbers")
+
+
 def find_root(start: Path) -> Path:
     """The project's folder, which holds ``params/run.yml``: ``start`` or one above it. Raises ParameterError."""
     for folder in (start, *start.parents):
@@ -209,11 +217,13 @@ class Run:
     """What a run is: ``params/run.yml``, and what the command line overrides.
 
     ``month`` empty means the last complete month of the source; ``methods`` empty all; ``formats`` empty HTML, and PDF
-    where the machine can make it. ``memory_limit`` is the engine's, such as ``4GB``.
+    where the machine can make it. ``partial``: a month that the source does not cover to its end may be published.
+    ``memory_limit`` is the engine's, such as ``4GB``.
     """
 
     source: str = "sample"
     month: str | None = None
+    partial: bool = False
     language: str = "en"
     engine: typing.Literal["duckdb"] = "duckdb"
     formats: tuple[str, ...] = ()

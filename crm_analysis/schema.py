@@ -319,6 +319,26 @@ IDENTITY = Shape(
     },
 )
 
+PAIRS = Shape(
+    grain="one pair of customers that may be one and the same",
+    columns={
+        "customer_id": Column("id", "the customer that would be kept"),
+        "other_customer_id": Column("id", "the customer that may be the same"),
+        "match_prob": Column("fraction", "probability that they are the same"),
+        "why": Column("text", "what speaks for it and against it"),
+    },
+)
+
+MERGES = Shape(
+    grain="one row per customer that is taken for another",
+    columns={
+        "customer_id": Column("id", "the customer as exported"),
+        "kept_customer_id": Column("id", "the customer under whose number both are analysed"),
+        "match_prob": Column("fraction", "probability that they are the same"),
+        "why": Column("text", "what speaks for it and against it"),
+    },
+)
+
 KINDS = {
     mark("sale"): "an amount above zero",
     mark("return"): "marked as a return by the contract: lowers money, is never a visit",

@@ -22,15 +22,17 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import duckdb
+import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.building import Building
+from crm_analysis.cleaning.building import Building, decisions_path
 from crm_analysis.cleaning.rules import source_columns
 from crm_analysis.engine import Table
-from crm_analysis.errors import InputError, IntegrityError, MachineError
+from crm_analysis.errors import InputError, IntegrityError, MachineError, machine_error
 from crm_analysis.params import first_of_month
-from crm_analysis.sources.contract import Contract, find_files, read_contract
+from crm_analysis.sources.contract import Contract, Format, find_files, read_contract
 from crm_analysis.sources.records import Input, sha256
+from crm_analysis.sources.reshaping import find_sheets
 from crm_analysis.sources.sample import write_sample_company
 
 META = "meta.json"
@@ -74,7 +76,7 @@ def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], Non
     path = contract_path(root, source)
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
-    known = read_meta(folder) if (folder / META).exists() else None
+    known = _read_known(folder)
     with _fetched(contract, path, root, folder) as fetched:
         inputs = find_inputs(contract, path, root, known, fetched)
         fingerprint = _fingerprint(path, inputs)
@@ -89,33 +91,71 @@ def check(folder: Path) -> Meta:
     for name, known in meta.tables.items():
         file = folder / f"{name}.parquet"
         if not file.is_file() or sha256(file) != known["sha256"]:
-            raise IntegrityError(
-                "E-DB-1",
-                f"the file is {'damaged' if file.is_file() else 'missing'}: move {folder.name} away and run again,"
-                " it is built anew from the source's files",
-                file=f"{folder.name}/{file.name}",
-            )
+            raise _damage(folder, file.name)
     return meta
 
 
 def read_meta(folder: Path) -> Meta:
-    """What a customer database is. Raises IntegrityError E-DB-1."""
+    """What a customer database is. Raises IntegrityError: E-DB-1 where it is damaged, E-DB-3 where another version of the
+    program wrote it."""
     try:
         written = json.loads((folder / META).read_text(encoding="utf-8"))
         if written["sha256"] != _seal(written["meta"]):
             raise ValueError("not as it was written")
-        return Meta(**written["meta"])
+        names = set(written["meta"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise IntegrityError(
-            "E-DB-1",
-            f"the file is damaged or missing: move {folder.name} away and run again, it is built anew",
-            file=f"{folder.name}/{META}",
-        ) from error
+        raise _damage(folder, META) from error
+    if names != {one.name for one in dataclasses.fields(Meta)}:
+        fix = "another version of the program built it: run make reports, which builds it anew"
+        raise IntegrityError("E-DB-3", fix, file=f"{folder.name}/{META}")
+    return Meta(**written["meta"])
+
+
+def _read_known(folder: Path) -> Meta | None:
+    """The meta of the database that there is; None of one that another version built: it is built anew."""
+    if not (folder / META).exists():
+        return None
+    try:
+        return read_meta(folder)
+    except IntegrityError as error:
+        if error.code != "E-DB-3":
+            raise
+        return None
+
+
+def _damage(folder: Path, file: str) -> IntegrityError:
+    what = "damaged" if (folder / file).is_file() else "missing"
+    return IntegrityError(
+        "E-DB-1",
+        f"the file is {what}: put it aside (mv {folder} {folder}.damaged) and run again, the database is built anew from the"
+        " source's files",
+        file=f"{folder.name}/{file}",
+    )
 
 
 def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
-    """The tables of a customer database, lazily, by name."""
-    return {name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in read_meta(folder).tables}
+    """The tables of a customer database, lazily, by name. Customers that are taken for one have the id of the one that is kept;
+    who they are (``identities``) is not among the tables."""
+    known = read_meta(folder).tables
+    tables = {
+        name: engine.read_parquet(connection, folder / f"{name}.parquet") for name in known if name != "identities"
+    }
+    return _merge_customers(tables) if known.get("merges", {}).get("n_rows") else tables
+
+
+def _merge_customers(tables: dict[str, Table]) -> dict[str, Table]:
+    merges = tables["merges"].select("customer_id", _kept="kept_customer_id")
+    merged = dict(tables)
+    for name, table in tables.items():
+        columns = table.collect_schema().names()
+        if name == "customers":
+            merged[name] = table.join(merges, on="customer_id", how="anti")
+        elif name not in ("pairs", "merges") and "customer_id" in columns:
+            kept = nw.coalesce(nw.col("_kept"), nw.col("customer_id"))
+            merged[name] = (
+                table.join(merges, on="customer_id", how="left").with_columns(customer_id=kept).select(columns)
+            )
+    return merged
 
 
 # --- inputs ----------------------------------------------------------------------------------------------------------
@@ -147,7 +187,7 @@ def find_inputs(
     of tables that stand in databases."""
     _write_sample(contract, root)
     hashes = {
-        (one["table"], one["label"], one["size"], one["mtime_ns"]): one["sha256"]
+        (one["table"], one["label"].removesuffix(f": {one.get('sheet')}"), one["size"], one["mtime_ns"]): one["sha256"]
         for one in (known.inputs if known else [])
     }
     inputs = []
@@ -169,7 +209,10 @@ def find_inputs(
                 hashed = hashes.get(key) or sha256(file)
                 inputs.append(Input(*key[:2], file, *key[2:], hashed, _read_notes(file, label, hashed)))
             except OSError as error:
-                raise MachineError("E-RW-1", f"the file cannot be read: {error.strerror}", file=label) from error
+                told = machine_error(error.errno, "", file=label)
+                raise told or MachineError("E-RW-1", f"{error.strerror}: make it readable", file=label) from error
+    inputs = [part for one in inputs for part in _split_sheets(one, contract.tables[one.table].format)]
+    for name, table in contract.tables.items():
         if not table.drops_duplicates:
             _refuse_twins([one for one in inputs if one.table == name])
     return inputs
@@ -191,13 +234,20 @@ def _read_notes(file: Path, label: str, hashed: str) -> int | None:
     return int(text)
 
 
+def _split_sheets(one: Input, written: Format) -> Iterator[Input]:
+    """Each sheet of a workbook that the contract names is an input of its own: its rows are counted and told by its name."""
+    for sheet in find_sheets(one.path, written):
+        yield one if sheet is None else dataclasses.replace(one, label=f"{one.label}: {sheet}", sheet=sheet)
+
+
 def _refuse_twins(inputs: list[Input]) -> None:
     """The same file twice would count its orders twice, where equal rows are kept."""
-    seen: dict[str, str] = {}
+    seen: dict[tuple, str] = {}
     for one in inputs:
-        if one.sha256 in seen:
-            raise InputError("E-DUP-1", f"the same content as {seen[one.sha256]}: remove one of them", file=one.label)
-        seen[one.sha256] = one.label
+        content = one.sha256, one.sheet
+        if content in seen:
+            raise InputError("E-DUP-1", f"the same content as {seen[content]}: remove one of them", file=one.label)
+        seen[content] = one.label
 
 
 def _write_sample(contract: Contract, root: Path) -> None:
@@ -220,6 +270,7 @@ def _write_sample(contract: Contract, root: Path) -> None:
 def _fingerprint(path: Path, inputs: list[Input]) -> str:
     content = [hashlib.sha256(path.read_bytes()).hexdigest(), code_hash(_ROOMS), duckdb.__version__]
     content += [f"{one.table}/{one.label}:{one.sha256}:{one.n_rows}" for one in inputs]
+    content += [sha256(one) for one in [decisions_path(path)] if one.is_file()]
     return hashlib.sha256("\n".join(content).encode()).hexdigest()
 
 

@@ -22,6 +22,7 @@ from crm_analysis import engine, warehouse
 from crm_analysis.errors import CrmError
 from crm_analysis.schema import ORDERS, day_number
 
+pytest_plugins = ["projects"]
 PROJECT = Path(__file__).resolve().parents[1]
 # What a person reads of any failure: one line with a code, where, and what to do.
 ONE_LINE = re.compile(r"E-[A-Z]+-\d+ file=.+ (column=.+ )?rows=.+ fix=.+")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from itertools import combinations
 from xml.etree import ElementTree
 
@@ -143,15 +144,31 @@ def draw_points(own: list) -> Axes:
     )
 
 
+def fall(own: list, largest: float) -> pd.DataFrame:
+    """A whole, what is taken from it by ``own``, and what remains."""
+    taken = numbers(len(own), largest / 9)
+    return pd.DataFrame({"name": ["read", *own, "used"], "n": [largest, *taken, largest - taken.sum()]})
+
+
+def draw_waterfall(own: list, largest: float = 541_909) -> Axes:
+    return charts.waterfall(fall(own, largest), "name", "n", language.integer, xlabel="rows")
+
+
+def draw_waterfalls(own: list, largest: float = 541_909) -> Axes:
+    steps = fall(["duplicate", "out of window"], largest)
+    frame = pd.concat([steps] * len(own)).assign(table=np.repeat(np.array(own, object), len(steps)))
+    return charts.waterfalls(frame, "table", "name", "n", language.integer, xlabel="rows")
+
+
 SHAPES = {
     one.__name__.removeprefix("draw_"): one
     for one in (
         draw_bars, draw_changes, draw_pairs, draw_heat, draw_ratios, draw_columns, draw_lines, draw_panels,
-        draw_histogram, draw_amounts, draw_curve, draw_points,
+        draw_histogram, draw_amounts, draw_curve, draw_points, draw_waterfall, draw_waterfalls,
     )
 }  # fmt: skip
-# Those that draw as many categories as there are; a histogram's cut points and a curve's notes are a handful.
-ENDLESS = [one for one in SHAPES if one not in ("histogram", "amounts", "curve")]
+# Those that draw as many categories as there are; a histogram's cut points, a curve's notes and a waterfall's steps are a handful.
+ENDLESS = [one for one in SHAPES if one not in ("histogram", "amounts", "curve", "waterfall")]
 
 
 # --- what is drawn is what the frame says ----------------------------------------------------------------------------
@@ -188,6 +205,31 @@ def test_paired_bars_are_the_columns_one_after_the_other():
     ax = draw_pairs(["a", "b", "c"])
     assert [one.get_width() for one in ax.patches] == [*frame["share"], *frame["other"]]
     assert [one.get_text() for one in ax.get_legend().get_texts()] == list(BARS.values())
+
+
+def test_a_waterfall_goes_down_from_the_whole_to_what_remains():
+    frame = pd.DataFrame(
+        {
+            "name": ["read", "taken", "added", "used"],
+            "n": [Decimal("10.10"), Decimal("4.05"), Decimal("-1.00"), Decimal("7.05")],
+        }
+    )
+    ax = charts.waterfall(frame, "name", "n", lambda one: language.amount(one, "EUR"), xlabel="amount")
+    assert [one.get_width() for one in ax.patches] == frame["n"].astype(float).tolist()
+    # Each step begins where the one before ends, the last at nothing.
+    ends = [(one.get_x(), one.get_x() + one.get_width()) for one in ax.patches]
+    assert ends == pytest.approx([(0, 10.10), (6.05, 10.10), (7.05, 6.05), (0, 7.05)])
+    assert [one.get_text().strip() for one in ax.texts] == ["10.10", "−4.05", "+1.00", "7.05"]
+    assert "read 10.10, taken 4.05" in ax.figure.get_label()
+
+
+def test_each_panel_of_waterfalls_is_a_part_of_the_frame():
+    parts = [fall(["blank"], 100.0).assign(table="a"), fall(["blank", "rejected"], 9.0).assign(table="b")]
+    drawing = charts.waterfalls(pd.concat(parts), "table", "name", "n", language.integer, xlabel="rows").figure
+    shown = [one for one in drawing.axes if one.get_visible()]
+    assert [one.get_title("left") for one in shown] == ["a", "b"]
+    for panel, part in zip(shown, parts, strict=True):
+        assert [one.get_width() for one in panel.patches] == part["n"].tolist()
 
 
 def test_columns_are_as_high_as_the_frame_says():
@@ -301,6 +343,8 @@ def test_a_drawing_without_anything_in_it_is_a_drawing(shape):
         "amounts": lambda: charts.histogram(frame, [], str, xlabel="x", ylabel="y"),
         "curve": lambda: charts.curve(frame, "x", "y", str, xlabel="x", ylabel="y"),
         "points": lambda: charts.points(frame, "x", "y", ("x", "y"), str, xlabel="x", ylabel="y", diagonal="as forecast"),
+        "waterfall": lambda: charts.waterfall(frame, "name", "x", str, xlabel="x"),
+        "waterfalls": lambda: charts.waterfalls(frame, "name", "name", "x", str, xlabel="x"),
     }  # fmt: skip
     assert ElementTree.fromstring(charts.to_svg(draw[shape]().figure)).tag.endswith("svg")
 

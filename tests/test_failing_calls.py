@@ -11,8 +11,7 @@ import pyarrow.parquet
 import pytest
 
 from crm_analysis import engine, warehouse
-from crm_analysis.__main__ import machine_error
-from crm_analysis.errors import CrmError
+from crm_analysis.errors import CrmError, machine_error
 from crm_analysis.sources.records import sha256
 
 HEADER = "order,customer,day,pieces,price\n"
@@ -64,7 +63,10 @@ def test_the_nth_call_fails(make_source, number, step):
                 source.build()
             except (OSError, duckdb.Error, CrmError) as error:
                 refused += 1
-                assert isinstance(error, CrmError) or machine_error(error), (nth, error)
+                assert isinstance(error, CrmError) or machine_error(getattr(error, "errno", None), str(error)), (
+                    nth,
+                    error,
+                )
         if calls.n < nth:
             break
         nth += step

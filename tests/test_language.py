@@ -19,6 +19,7 @@ from babel.messages.pofile import read_po
 from nbconvert.filters import markdown2html
 
 from crm_analysis import contracts, language, pulse, trials
+from crm_analysis.checks import drift, duplicates, fates, scores
 from crm_analysis.language import LANGUAGES, counted, listed, mark, own
 from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
 from crm_analysis.methods import churn, ctb, decile, ltv, rfm
@@ -133,6 +134,8 @@ def test_every_word_of_a_label_is_collected(messages):
         *[words for _column, words in drivers.SHOWN.values()], endings.ALL, endings.NOT_KNOWN, endings.NOT_RECORDED,
         *[text for texts in contacts.ADVICE.values() for text in texts.values()], contacts.NO_CONTACT,
         *[words for words, _unit in pulse._CARDS.values()],
+        fates.READ, fates.ALL_TABLES, *scores.DIMENSIONS, scores.FIT, scores.CARE, scores.UNFIT, duplicates.MERGED,
+        duplicates.WAITING, duplicates.APART, *drift.UNITS.values(),
     }  # fmt: skip
     assert words - messages == set()
 

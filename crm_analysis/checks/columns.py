@@ -55,7 +55,7 @@ def _columns_at(completeness: pd.DataFrame, ledger: pd.DataFrame, month: str) ->
     by = ["table", "column"]
     sums = until(completeness, month, "month").groupby(by, sort=False)[counts].sum().reset_index()
     rejected = until(ledger[ledger["fate"] == "rejected"], month)
-    columns = rejected["reason"].str.partition(" ")[2] if len(rejected) else []
+    columns = rejected["reason"].astype(str).str.partition(" ")[2] if len(rejected) else ""
     lost = rejected.assign(column=columns).groupby(by)["n_rows"].sum().rename("n_rejected").reset_index()
     sums = sums.merge(lost, on=by, how="left").fillna({"n_rejected": 0})
     filled, rows = sums["n_filled"], sums["n_rows"]

@@ -51,7 +51,7 @@ MAX_CATEGORIES, MAX_GROUPS = 50, 100_000
 # Texts that do not sort rows into few kinds, or that name a person.
 NO_CATEGORIES = {"feedback_text", "campaign_name", "product_name", "salesperson", "employee", *ONLY_WITH_TIME}
 # How amounts are counted, by table: for the usual of an order and of a line.
-UNITS = {"orders": mark("order"), "order_lines": mark("line")}
+UNITS, ROW = {"orders": mark("order"), "order_lines": mark("line")}, mark("row")
 MEDIAN_MOVED = mark(
     "The median amount per {unit} of {month} in “{table}” is {now}, against {before} in the three months before: check whether the unit of "
     "the amounts changed."
@@ -120,7 +120,7 @@ def find_moved_medians(tables: Tables, run: Run, min_month_rows: int) -> list[tu
     # Orders are made of lines: what moved both is told of orders.
     for name in sorted(set(tables) & set(CANONICAL), key=lambda one: (one != "orders", one)):
         medians = _medians_by_month(known_rows(tables, name, run.as_of), name, min_month_rows, run.month)
-        unit = _(UNITS.get(name, mark("row")))
+        unit = _(UNITS.get(name, ROW))
         for one, now, before in _unlike(medians, MEDIAN_RATIO, 0):
             if name == "order_lines" and (one, "orders") in {(month, table) for month, table, *_rest in found}:
                 continue

@@ -8,11 +8,12 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.checks.noticed import mask
+from crm_analysis.cleaning.merging import DECIDED
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
 
-MERGED, WAITING = mark("merged"), mark("awaiting review")
+MERGED, WAITING, APART = mark("merged"), mark("awaiting review"), mark("kept apart by a person")
 N_CLASSES = 20
 
 FOUND = Shape(
@@ -53,34 +54,40 @@ def compare(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     sums = pairs.group_by("outcome").agg(
         nw.len().alias("n_pairs"), nw.col("other_customer_id").n_unique().alias("n_customers"), mean_prob=prob.mean()
     )
-    classes = pairs.with_columns(place=(prob * N_CLASSES).floor().clip(0, N_CLASSES - 1).cast(nw.Int64))
+    classes = pairs.filter(~prob.is_null()).with_columns(
+        place=(prob * N_CLASSES).floor().clip(0, N_CLASSES - 1).cast(nw.Int64)
+    )
     counts = engine.collect(classes.group_by("place").agg(nw.len().alias("n_pairs")).sort("place"), N_CLASSES)
     scores = counts.assign(lower=counts["place"] / N_CLASSES, upper=(counts["place"] + 1) / N_CLASSES)
-    return FOUND.frame(engine.collect(sums.sort("outcome"), 2)), SCORES.frame(scores), _choose_examples(pairs)
+    return FOUND.frame(engine.collect(sums.sort("outcome"), 3)), SCORES.frame(scores), _choose_examples(pairs)
 
 
 def _add_outcome(pairs: Table, tables: Tables) -> Table:
-    """Pairs with what became of them: merged where both are analysed under one id."""
-    if "merges" not in tables:
-        return pairs.with_columns(outcome=nw.lit(WAITING))
+    """Pairs with what became of them: merged where both are analysed under one id, kept apart where a person decided so."""
     merges = engine.as_table(tables["merges"]).select("customer_id", "kept_customer_id")
     for column in ("customer_id", "other_customer_id"):
         kept = merges.rename({"customer_id": column, "kept_customer_id": f"kept_{column}"})
         pairs = pairs.join(kept, on=column, how="left")
         pairs = pairs.with_columns(nw.coalesce(f"kept_{column}", column).alias(f"kept_{column}"))
     is_merged = nw.col("kept_customer_id") == nw.col("kept_other_customer_id")
-    return pairs.with_columns(outcome=nw.when(is_merged).then(nw.lit(MERGED)).otherwise(nw.lit(WAITING)))
+    is_decided = nw.col("why") == DECIDED
+    return pairs.with_columns(
+        outcome=nw.when(is_merged).then(nw.lit(MERGED)).when(is_decided).then(nw.lit(APART)).otherwise(nw.lit(WAITING))
+    )
 
 
 def _choose_examples(pairs: Table) -> pd.DataFrame:
     """PAIRS_SHOWN: the surest pair that was merged, and the surest two of those that wait."""
+    # What compares customers takes half a second to load: only where some were compared.
+    from crm_analysis.cleaning.duplicates import explain
+
     by = ["customer_id", "other_customer_id"]
-    found = [
-        engine.collect(
-            pairs.filter(nw.col("outcome") == one).sort("match_prob", *by, descending=[True, False, False]).head(n), n
-        )
-        for one, n in ((MERGED, 1), (WAITING, 2))
-    ]
+    found = []
+    for outcome, n in ((MERGED, 1), (WAITING, 2)):
+        some = pairs.filter(nw.col("outcome") == outcome)
+        found.append(engine.collect(some.sort("match_prob", *by, descending=[True, False, False]).head(n), n))
     frame = pd.concat(found, ignore_index=True)
-    masked = [[mask(one) for one in frame[column]] for column in by]
-    return PAIRS_SHOWN.frame(frame.assign(customer=masked[0], other_customer=masked[1]))
+    one, other = ([mask(one) for one in frame[column]] for column in by)
+    return PAIRS_SHOWN.frame(
+        frame.assign(customer=one, other_customer=other, why=[explain(one) for one in frame["why"]])
+    )

@@ -11,6 +11,7 @@ from crm_analysis.cleaning.ledger import (
     explain,
     shares_rejected,
 )
+from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.language import _, mark
 from crm_analysis.schema import FATES, Column, Shape
 
@@ -132,14 +133,17 @@ def sum_files(ledger: pd.DataFrame) -> pd.DataFrame:
 
 
 def sum_months(ledger: pd.DataFrame) -> pd.DataFrame:
-    """MONTHS of orders, in order."""
-    used = ledger[(ledger["fate"] == "used") & ledger["ordered_month"].notna() & ledger["kind"].notna()]
+    """MONTHS, in order: of the orders, or where the source has none, of the dated table with the most rows."""
+    used = ledger[(ledger["fate"] == "used") & ledger["ordered_month"].notna()]
+    rows = used.groupby("table")["n_rows"].sum().sort_values(ascending=False, kind="stable")
+    main = next((one for one in (*ORDER_TABLES, *rows.index) if one in rows.index), None)
+    used = used[used["table"] == main]
     return MONTHS.frame(_sum(used, ["ordered_month"]).sort_values("ordered_month"))
 
 
 def until(noted: pd.DataFrame, month: str, column: str = "ordered_month") -> pd.DataFrame:
     """What a build noted of rows dated in ``month`` or before, and of those without a date."""
-    return noted[noted[column].isna() | (noted[column].fillna("").astype(str) <= month)]
+    return noted[noted[column].isna() | (noted[column].astype(str) <= month)]
 
 
 def warn(ledger: pd.DataFrame) -> list[str]:

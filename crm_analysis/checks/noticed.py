@@ -5,8 +5,6 @@ A report shows no text of a rejected row but with its letters as x and its digit
 
 from __future__ import annotations
 
-import re
-
 import narwhals as nw
 import pandas as pd
 
@@ -32,7 +30,6 @@ EXAMPLES = Shape(
     "the first rejected rows of each reason, what stood there masked; the text is in the customer database, table rejects",
     {
         "reason": Column("text", "code and column"),
-        "meaning": Column("text", "in words"),
         "file": Column("text", "file"),
         "line": Column("integer", "line of the file"),
         "masked": Column("text", "what stood there, masked"),
@@ -72,10 +69,4 @@ def choose_examples(rejects: Table, reasons: pd.DataFrame, n_examples: int) -> p
         for one in codes
     ]
     frame = pd.concat(found) if found else pd.DataFrame(columns=["reason", "file", "line", "value"])
-    meanings, masked = [_(explain(one)) for one in frame["reason"]], [mask(one) for one in frame["value"]]
-    return EXAMPLES.frame(frame.assign(meaning=meanings, masked=masked))
-
-
-def spell_out(lines: str) -> str:
-    """Numbers in a text of the build, such as ``2,3,… (30 rows)``, with a blank after each mark, so that it can be broken."""
-    return re.sub(r",(?=\S)", ", ", lines)
+    return EXAMPLES.frame(frame.assign(masked=[mask(one) for one in frame["value"]]))

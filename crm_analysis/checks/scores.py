@@ -31,8 +31,8 @@ SCORES = Shape(
     {
         "table": Column("text", "table"),
         "verdict": Column("label", "verdict"),
-        **{f"{one}_share": Column("fraction", words) for one, words in DIMENSIONS.items()},
         "why": Column("text", "why"),
+        **{f"{one}_share": Column("fraction", words) for one, words in DIMENSIONS.items()},
     },
 )
 CHANGES = Shape(
@@ -128,7 +128,7 @@ def judge(
             told = [_(NO_ROWS)]
         verdict = UNFIT if is_unfit else CARE if told else FIT
         found = {f"{one}_share": shares.get(one) for one in DIMENSIONS}
-        rows.append({"table": table, "verdict": verdict, **found, "why": "; ".join(told) or _(WELL)})
+        rows.append({"table": table, "verdict": verdict, **found, "why": _("; ").join(told) or _(WELL)})
     frame = pd.DataFrame(rows, columns=list(SCORES.columns))
     order = frame["verdict"].map({UNFIT: 0, CARE: 1, FIT: 2})
     return SCORES.frame(frame.iloc[order.argsort(kind="stable")])

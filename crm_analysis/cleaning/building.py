@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from crm_analysis import engine
 from crm_analysis.cleaning import ledger as ledgers
-from crm_analysis.cleaning import profile, rules
+from crm_analysis.cleaning import profile, rules, standards
 from crm_analysis.cleaning.amounts import PRECISION
 from crm_analysis.cleaning.conflicts import refuse_conflicts
 from crm_analysis.cleaning.consistency import collect_notices
@@ -26,13 +26,13 @@ from crm_analysis.cleaning.headers import match_columns, notice_ignored
 from crm_analysis.cleaning.noticing import notice_tables
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
-from crm_analysis.cleaning.texts import Cells, show_controls
+from crm_analysis.cleaning.texts import Cells
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
-from crm_analysis.schema import CANONICAL, REJECTS, WARNINGS
+from crm_analysis.schema import CANONICAL, IDENTITY, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
-from crm_analysis.sources.records import Input, Noticed, Records, sha256
+from crm_analysis.sources.records import CELL_STEP, Input, Noticed, Records, sha256
 
 MAX_REJECTS = 2_000_000
 EXAMPLES = 20
@@ -69,11 +69,11 @@ class Building:
             all_records.append(records)
         self.tell(f"cleaning {name}")
         staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
-        unseen = {column for one in all_records for code, column, *_ in one.noticed if code == "E-CTRL-3"}
-        rows = refuse_conflicts(show_controls(staged, unseen), name, table)
+        rows = refuse_conflicts(staged, name, table)
         rows = rules.find_duplicates(rows, name, table)
         rows = spread_order_amounts(rules.settle(rows), table)
         labels = self.labels[name] = [one.label for one in inputs]
+        rows = self._standardise(name, rows, labels)
         ledger = self._note_ledger(name, rows, inputs, all_records)
         self._refuse_rejects(name, rows, ledger, inputs, all_records)
         self._note_rejects(name, rows, inputs, all_records)
@@ -84,6 +84,7 @@ class Building:
         used = rows.filter(nw.col("_fate") == "used")
         of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
         self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
+        self.outliers.append(profile.list_outliers(used, name, labels))
         self._warn_of_table(name, ledgers.notice_derived(self.completeness[-1]))
         if (
             not table.drops_duplicates
@@ -91,7 +92,6 @@ class Building:
             and not set(CANONICAL[name].key) & set(table.columns)
         ):
             self._warn_of_table(name, rules.notice_repetitions(of_file))
-        self.outliers.append(profile.list_outliers(used, name, labels))
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
@@ -99,6 +99,8 @@ class Building:
         else:
             self._write(name, used.select(*table.columns, *table.attributes))
             self._note_dates(name, used)
+        if table.identity is not None:
+            self._write_identities(used, labels)
         for other_name, other in self.contract.tables.items():
             if other.from_ == name:
                 derived = derive(used, other_name, [*other.columns, *other.attributes])
@@ -106,7 +108,7 @@ class Building:
 
     def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
         table = self.contract.tables[name]
-        records = open_records(one.path, table.format, self.contract.time_zone)
+        records = open_records(one.path, table.format, self.contract.time_zone, one.sheet)
         wanted = rules.source_columns(name, self.contract)
         columns = match_columns(wanted, records, one.label, self.path)
         uses = rules.column_uses(name, self.contract)
@@ -157,7 +159,7 @@ class Building:
         found = engine.collect(profile.read_rejected(rows), MAX_REJECTS)
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
-            lines = [int(position) % rules.FILE_STEP for position in here[rules.POSITION]]
+            lines = [rules.line_of(int(position)) for position in here[rules.POSITION]]
             again = open_records(one.path, records.format, self.contract.time_zone)
             raw = again.raw_texts(set(lines)) if lines else {}
             found_here = zip(lines, here["_why"], here["_value"], strict=True)
@@ -193,7 +195,10 @@ class Building:
     def _find_examples(self, rows: Table, reason: str, all_records: list[Records]) -> tuple[int, list[int]]:
         """The first file with rows that are rejected for this reason, and their lines in it."""
         first = rows.filter(nw.col("_why") == reason).select(rules.POSITION).sort(rules.POSITION).head(EXAMPLES)
-        positions = [divmod(int(one), rules.FILE_STEP) for one in engine.collect(first, EXAMPLES)[rules.POSITION]]
+        positions = [
+            (one // rules.FILE_STEP, rules.line_of(one))
+            for one in map(int, engine.collect(first, EXAMPLES)[rules.POSITION])
+        ]
         for number, records in enumerate(all_records):
             positions += [(number, one.line) for one in records.broken[:MAX_REJECTS] if one.reason == reason]
         file = positions[0][0]
@@ -223,20 +228,58 @@ class Building:
 
     def _warn_of_twins(self, inputs: list[Input], all_records: list[Records]) -> None:
         """The same content once more: its rows are duplicates."""
-        seen: set[str] = set()
+        seen: set[tuple] = set()
         for one, records in zip(inputs, all_records, strict=True):
-            if one.sha256 in seen:
+            if (one.sha256, one.sheet) in seen:
                 self.warn(one.table, one.label, [Noticed("E-DUP-1", None, records.n_records)])
-            seen.add(one.sha256)
+            seen.add((one.sha256, one.sheet))
+
+    def _standardise(self, name: str, rows: Table, labels: list[str]) -> Table:
+        """The columns that the contract wants so in their standard spelling; what is not valid is told."""
+        tables = {"": self.contract.tables[name]}
+        tables |= {f"{other}.": one for other, one in self.contract.tables.items() if one.from_ == name}
+        for prefix, table in tables.items():
+            kinds = standards.kinds_of(table, prefix)
+            if kinds:
+                rows = engine.materialise(standards.standardise(rows, kinds, self.contract.country, keep=True))
+            for column in kinds:
+                is_invalid = nw.col(standards.invalid(column)) & (nw.col("_fate") == "used")
+                told = column.removeprefix(prefix)
+                for label, noticed in standards.notice(rows, "E-STD-1", told, is_invalid, labels):
+                    self.warn(prefix.removesuffix(".") or name, label, [noticed])
+        return rows
+
+    def _write_identities(self, used: Table, labels: list[str]) -> None:
+        """Who the customers are, the pairs that may be one, and who is taken for whom."""
+        # splink takes half a second to load: only where a contract asks for it.
+        from crm_analysis.cleaning import identity
+
+        self.tell("comparing customers")
+        rows = identity.read_identities(used, self.contract)
+        columns = [one for one in IDENTITY.columns if one in rows.collect_schema().names()]
+        self.completeness.append(profile.summarise_completeness(rows, "identities", columns))
+        for label, noticed in identity.warnings(rows, labels):
+            self.warn("identities", label, [noticed])
+        self._write("identities", rows.select(*columns).sort("customer_id"))
+        customers = engine.read_parquet(self.connection, self.folder / "customers.parquet")
+        wanted = self.contract.tables["customers"].identity
+        found = identity.find_duplicates(self.connection, rows, customers, wanted, decisions_path(self.path))
+        self._write("pairs", identity.as_table(self.connection, found.pairs))
+        self._write("merges", identity.as_table(self.connection, found.merges))
+        counts = {"E-DUP-4": len(found.merges), "E-DUP-5": found.n_open, "E-DUP-6": int(not found.is_learnt)}
+        self.warn("identities", ", ".join(labels), [Noticed(code, None, n) for code, n in counts.items() if n])
 
     def _write_orders(self, name: str, used: Table) -> None:
         """``order_lines`` as they are, and ``orders`` summed from them; of a source without lines only ``orders``."""
         table = self.contract.tables[name]
         columns = used.collect_schema().names()
         if "order_id" not in columns:
-            file, line = nw.col(rules.POSITION) // rules.FILE_STEP, nw.col(rules.POSITION) % rules.FILE_STEP
-            parts = [nw.lit("file "), file.cast(nw.String), nw.lit(" line "), line.cast(nw.String)]
-            used = used.with_columns(order_id=nw.concat_str(parts))
+            position = nw.col(rules.POSITION)
+            place = {"file": position // rules.FILE_STEP, "line": rules.line_of(position)}
+            if table.format.melt:
+                place["cell"] = position % rules.FILE_STEP // CELL_STEP
+            words = " ".join(f"{name} {{{name}}}" for name in place)
+            used = used.with_columns(order_id=engine.sentence(words, **place))
         self._refuse_sums(name, used)
         self.tell("summing orders")
         # Sorted: the same orders make the same file, and a customer's stand together.
@@ -330,6 +373,11 @@ class Building:
 def _decimals(amounts: pd.Series) -> pa.DataType:
     """The exact type of these amounts."""
     return pa.decimal128(38, max(-Decimal(one).as_tuple().exponent for one in [0, *amounts]))
+
+
+def decisions_path(contract_path: Path) -> Path:
+    """Where a person says which customers of a source are one: ``params/merges/<source>.csv``."""
+    return contract_path.parents[1] / "merges" / f"{contract_path.stem}.csv"
 
 
 def derive(used: Table, name: str, columns: list[str]) -> Table:

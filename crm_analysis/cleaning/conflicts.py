@@ -16,9 +16,10 @@ def refuse_conflicts(rows: Table, name: str, table: TableContract) -> Table:
     What rows of a key must have in common is all that is read of them. An order number has one customer: its lines differ in the
     rest, and only a table of whole orders must have one amount under each, returns aside.
     """
-    # Records with a date are exported again when they change.
-    policy = table.conflicts or ("keep" if CANONICAL[name].dated_by and name != "orders" else "reject")
     is_order = name in ("order_lines", "orders")
+    # Dated records are exported again when they change: the last row of a key counts (rules.find_duplicates).
+    is_updated = bool(CANONICAL[name].dated_by) and not is_order
+    policy = table.conflicts or ("keep" if is_updated or name == "order_lines" else "reject")
     key = ["order_id"] if is_order else list(CANONICAL[name].key)
     if policy == "keep" or not key or not set(key) <= set(table.columns):
         return rows

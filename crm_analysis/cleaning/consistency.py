@@ -13,7 +13,7 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.cleaning.conversion import all_of
 from crm_analysis.engine import Table
-from crm_analysis.sources.records import Noticed
+from crm_analysis.sources.records import CELL_STEP, Noticed
 
 NOTICE = "notice:"
 MAX_NOTED_LINES = 20
@@ -72,6 +72,7 @@ RULES: dict[str, tuple[Rule, ...]] = {
         # Entered after it was decided: when it began is not known.
         _before("E-DEAL-4", "closed_date", "opened_date", empties="opened_date"),
     ),
+    "rates": (Rule("E-NUM-7", ("rate",), nw.col("rate") <= 0, rejects=True),),
     "campaigns": (
         _before("E-DATE-5", "ended_date", "started_date", rejects=True),
         _negative("E-NUM-6", "cost_amount", rejects=True),
@@ -113,6 +114,6 @@ def collect_notices(rows: Table, files: int, file_step: int, position: str) -> l
         counts = engine.collect(marked.group_by("_file").agg(n=nw.len()).sort("_file"), _MAX_FILES)
         for number, n in zip(counts["_file"], counts["n"], strict=True):
             first = marked.filter(nw.col("_file") == int(number)).sort(position).head(MAX_NOTED_LINES)
-            lines = engine.collect(first, MAX_NOTED_LINES)[position] % file_step
+            lines = engine.collect(first, MAX_NOTED_LINES)[position] % CELL_STEP
             noticed[int(number)].append(Noticed(code, column, int(n), tuple(int(one) for one in lines)))
     return noticed

@@ -56,12 +56,7 @@ def read_columns(
     table = _read_numbers(table, by_type.get("rate", []), RATE_DECIMALS, MAX_RATE, written)
     table = _read_moments(table, by_type.get("moment", []) + by_type.get("date", []), contract, written, is_text)
     reasons = [nw.col(f"reason:{target.name}") for target in targets]
-    unread = [
-        nw.when(~nw.col(f"reason:{target.name}").is_null() | nw.col(REFUSED).str.ends_with(f" {target.name}")).then(
-            _joined(target)
-        )
-        for target in targets
-    ]
+    unread = [nw.when(~nw.col(f"reason:{target.name}").is_null()).then(_joined(target)) for target in targets]
     table = table.with_columns(_reason=nw.coalesce(REFUSED, *reasons), _value=nw.coalesce(*unread))
     return table.with_columns(_reason=_or_cell_error(targets)).drop([f"reason:{target.name}" for target in targets])
 
@@ -147,14 +142,16 @@ def _read_flags(table: Table, targets: list[Target]) -> Table:
         return table
     flag = Use("", is_folded=True)
 
+    def spelled(texts: tuple[str, ...]) -> tuple[str, ...]:
+        return texts if texts == REST else tuple(spell(texts, flag, Ids()))
+
     def says(target: Target, texts: tuple[str, ...], others: tuple[str, ...]) -> nw.Expr:
         text = nw.col(target.name)
-        if texts == REST:
-            return ~text.is_in(["", *spell(others, flag, Ids())])
-        return text.is_in(spell(texts, flag, Ids()))
+        return ~text.is_in(["", *others]) if texts == REST else text.is_in(texts)
 
-    yes = {target.name: says(target, target.source.yes, target.source.no) for target in targets}
-    no = {target.name: says(target, target.source.no, target.source.yes) for target in targets}
+    words = {target.name: (spelled(target.source.yes), spelled(target.source.no)) for target in targets}
+    yes = {target.name: says(target, *words[target.name]) for target in targets}
+    no = {target.name: says(target, *reversed(words[target.name])) for target in targets}
     reasons = {
         f"reason:{target.name}": _reason("E-FLAG-1", target, ~(yes[target.name] | no[target.name]))
         for target in targets
@@ -305,8 +302,7 @@ def date_formats(kind: str, written: Format, is_text: bool) -> list[str]:
     """The strptime formats of a column of days or moments, in the order in which they are tried."""
     # A day may also stand in a column of moments.
     wanted = (written.date, written.datetime) if kind == "date" else (written.datetime or written.date,)
-    typed = (MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ()
-    return [*filter(None, wanted), *typed]
+    return [*filter(None, wanted), *((MOMENT_TEXT, DATE_TEXT) if not is_text or written.serial_dates else ())]
 
 
 def swap_day_and_month(written: str) -> str:

@@ -12,7 +12,7 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.cleaning.rules import FILE_STEP, POSITION
 from crm_analysis.engine import Table
-from crm_analysis.sources.records import Noticed
+from crm_analysis.sources.records import CELL_STEP, Noticed
 
 # The rows are rejected where more of a column's values than this are garbled.
 MAX_SHARE = 0.001
@@ -43,7 +43,7 @@ def find_garbled(rows: Table, columns: Sequence[str], n_files: int) -> tuple[Tab
                 refused.setdefault(column, []).append(number)
             elif n:
                 here = flagged.filter(nw.col(flag), file == number).select(POSITION).sort(POSITION).head(EXAMPLES)
-                lines = engine.collect(here, EXAMPLES)[POSITION] % FILE_STEP
+                lines = engine.collect(here, EXAMPLES)[POSITION] % CELL_STEP
                 noticed[number].append(Noticed("E-ENC-2", column, n, tuple(map(int, lines))))
     return _refuse(rows, refused), noticed
 

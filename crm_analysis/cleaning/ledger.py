@@ -117,19 +117,15 @@ def stopping_reason(ledger: pd.DataFrame, table: TableContract) -> str | None:
 def frequent_reason(ledger: pd.DataFrame, code: str, bound: float) -> str | None:
     """The commonest reason with this code, where more than this share of the rows is rejected for it."""
     n = ledger.loc[ledger["fate"].isin(["used", "rejected"]), "n_rows"].sum()
-    codes = ledger["reason"].map(lambda reason: str(reason).partition(" ")[0])
-    known = ledger[(ledger["fate"] == "rejected") & (codes == code)]
+    known = ledger[(ledger["fate"] == "rejected") & (ledger["reason"].fillna("").str.partition(" ")[0] == code)]
     return commonest_reason(known) if known["n_rows"].sum() > bound * n else None
 
 
 def notice_derived(completeness: pd.DataFrame) -> list[Noticed]:
     """Amounts that follow from others (E-FILL-1), and rows whose amounts were converted (E-CUR-4), of one table's completeness."""
     codes = {**dict.fromkeys(AMOUNTS, "E-FILL-1"), "currency": "E-CUR-4"}
-    derived = completeness[completeness["column"].isin(codes) & (completeness["n_repaired"] > 0)]
-    return [
-        Noticed(codes[column], column, int(n))
-        for column, n in zip(derived["column"], derived["n_repaired"], strict=True)
-    ]
+    derived = completeness[completeness["column"].isin(codes)].groupby("column")["n_repaired"].sum()
+    return [Noticed(codes[column], column, int(n)) for column, n in derived.items() if n]
 
 
 def rejects_error(ledger: pd.DataFrame, reason: str, file: str, lines: list[int], hint: str = "") -> InputError:
@@ -178,6 +174,16 @@ _EXPLAIN = {
     "E-NUM-6": mark("the number is negative"),
     "E-DATE-1": mark("the text is not a date in the contract's format"),
     "E-DATE-3": mark("the date is outside valid_dates"),
+    "E-DATE-5": mark("a date is before the one that it must follow"),
+    "E-EMPTY-1": mark("a column that must be filled is empty"),
+    "E-KEY-2": mark("the number stands on several rows that differ: the last is used"),
+    "E-ROW-7": mark("the row has neither a rating nor a text"),
+    "E-PAY-1": mark("the invoice was paid before it was written: taken as paid in advance"),
+    "E-PAY-2": mark("the amount of the invoice is negative: taken as a credit note"),
+    "E-DEAL-1": mark("the deal is both won and lost"),
+    "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
+    "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
+    "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
     "E-DATE-4": mark("the moment is more than a day after covers_until: mend it, or move covers_until"),
     "E-ID-3": mark("ids that differ only by zeros before them: kept apart, though 007 and 7 may be one"),
     "E-ID-4": mark(
@@ -196,21 +202,19 @@ _EXPLAIN = {
     ),
     "E-FILL-1": mark("the value was empty and follows exactly from quantity, price and amount of its line"),
     "E-KEY-1": mark(
-        "rows of one number differ, or an order number has several customers: see conflicts in the contract"
+        "rows of one key differ, or an order number has several customers: write conflicts: keep if so be it"
     ),
-    "E-DUP-2": mark("rows without an id of their own are equal: all are used"),
+    "E-DUP-8": mark("rows without an id of their own are equal: all are used"),
     "E-REF-1": mark("returns without an order before them, or larger than it: all are used"),
     "E-REF-2": mark("the customers of these orders are not in the table of customers"),
     "E-REF-3": mark("these customers have no order"),
-    "E-DATE-5": mark("a date is before the one that it must follow"),
-    "E-EMPTY-1": mark("a column that must be filled is empty"),
-    "E-ROW-7": mark("the row has neither a rating nor a text"),
-    "E-PAY-1": mark("the invoice was paid before it was written: taken as paid in advance"),
-    "E-PAY-2": mark("the amount of the invoice is negative: taken as a credit note"),
-    "E-DEAL-1": mark("the deal is both won and lost"),
-    "E-DEAL-2": mark("an open deal has a closing date: taken as hoped for, and left out"),
-    "E-DEAL-3": mark("a deal that was won or lost has no closing date: it is in no month"),
-    "E-DEAL-4": mark("the deal was entered after it was closed: when it began is taken as not known"),
+    "E-STD-1": mark("the text is not what it should be: no valid number, address, date, province or country"),
+    "E-STD-2": mark("more than ten customers share it, so that it tells nobody apart"),
+    "E-DUP-4": mark("customers are taken for another: they are analysed as one"),
+    "E-DUP-5": mark("pairs of customers may be one: a person should look"),
+    "E-DUP-6": mark(
+        "too few customers to learn from who is one: only those that agree in a name and one more mark are merged"
+    ),
 }
 
 

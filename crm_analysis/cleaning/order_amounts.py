@@ -7,7 +7,7 @@ from decimal import Decimal
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.conversion import PRECISION
+from crm_analysis.cleaning.amounts import PRECISION
 from crm_analysis.cleaning.rules import POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.sources.contract import TableContract

@@ -12,6 +12,7 @@ from crm_analysis import engine
 from crm_analysis.cleaning.rules import FILE_STEP, POSITION
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, COMPLETENESS, OUTLIERS
+from crm_analysis.sources.records import CELL_STEP
 
 MAX_MONTHS = 10_000
 # What a report can call an outlier is at least so many times the median; of each month the largest are noted.
@@ -20,8 +21,8 @@ MIN_OUTLIER_RATIO, MAX_OUTLIERS_PER_MONTH, MAX_OUTLIERS = 100, 50, 100_000
 
 def month_of(rows: Table, name: str) -> nw.Expr:
     """The month of each row, as 2026-10; empty in a table without dates."""
-    columns = rows.collect_schema().names()
-    dates = [nw.col(one).cast(nw.Date) for one in CANONICAL[name].dated_by if one in columns]
+    dated_by = CANONICAL[name].dated_by if name in CANONICAL else ()
+    dates = [nw.col(one).cast(nw.Date) for one in dated_by if one in rows.collect_schema().names()]
     return nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nw.lit(None).cast(nw.String)
 
 
@@ -65,7 +66,7 @@ def list_outliers(used: Table, name: str, files: list[str]) -> pd.DataFrame:
     found = engine.collect(largest.select(POSITION, "month", "amount").sort(POSITION), MAX_OUTLIERS)
     numbers = found[POSITION].astype("int64")
     found["file"] = [files[number] for number in numbers // FILE_STEP]
-    return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % FILE_STEP))
+    return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % CELL_STEP))
 
 
 def read_rejected(rows: Table) -> Table:

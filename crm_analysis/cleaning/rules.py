@@ -13,20 +13,22 @@ import narwhals as nw
 from crm_analysis import engine
 from crm_analysis.cleaning.amounts import AMOUNTS, PRECISION, fill_amounts
 from crm_analysis.cleaning.consistency import NOTICE, check_consistency
-from crm_analysis.cleaning.conversion import Target, all_of, any_of, read_columns, seek
+from crm_analysis.cleaning.conversion import Target, all_of, any_of, read_columns, seek, strip_blanks
 from crm_analysis.cleaning.currencies import convert
-from crm_analysis.cleaning.texts import CHANGED, REFUSED, Use, changed, spell
+from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
 from crm_analysis.schema import CANONICAL, LONG, Column
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
-from crm_analysis.sources.records import LINE, Noticed
+from crm_analysis.sources.records import CELL_STEP, LINE, Noticed
 from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
 
-# Rows are known by file and line: position = file number · FILE_STEP + line.
-FILE_STEP = 1 << 40
+# Rows are known by file and line: position = file number · FILE_STEP + line, which in a melted table holds the cell too.
+FILE_STEP = CELL_STEP << 16
 # Columns of the cleaning itself begin with a _, as no column of a contract can.
 POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
 _RULE = "_rule"
+# What identifies a customer is read beside the other columns, under this prefix.
+IDENTITY_PREFIX = "identity."
 
 
 def plan_targets(name: str, contract: Contract) -> list[Target]:
@@ -43,6 +45,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
         Target(column, shape.columns.get(column, attribute), source, column in required)
         for column, source in table.sources.items()
     ]
+    if table.identity is not None:
+        targets += [
+            Target(IDENTITY_PREFIX + column, Column("text", "identity"), source, False)
+            for column, source in table.identity.sources.items()
+        ]
     for other_name, other in contract.tables.items():
         if other.from_ == name:
             targets += [
@@ -60,6 +67,11 @@ def plan_targets(name: str, contract: Contract) -> list[Target]:
 ORDER_TABLES = ("order_lines", "orders")
 
 
+def line_of(position):
+    """The physical line of a position, a whole number or an expression."""
+    return position % CELL_STEP
+
+
 def source_columns(name: str, contract: Contract) -> dict[str, bool]:
     """The file's columns that the contract speaks of → whether the file may lack them."""
     table = contract.tables[name]
@@ -70,6 +82,21 @@ def source_columns(name: str, contract: Contract) -> dict[str, bool]:
     needed += [_rule_source(rule, table) for rule in _rules(table)]
     needed += [table.fill_down.within, *table.fill_down.columns] if table.fill_down else []
     return named | dict.fromkeys(needed, False)
+
+
+def id_columns(name: str, contract: Contract) -> list[str]:
+    """The file's columns that hold ids."""
+    targets = [one for one in plan_targets(name, contract) if one.column.type == "id"]
+    return list(dict.fromkeys(column for target in targets for column in target.source.names))
+
+
+def name_columns(name: str, contract: Contract) -> list[str]:
+    """The typed rows' columns that hold texts as they were written."""
+    return [
+        target.name
+        for target in plan_targets(name, contract)
+        if target.column.type == "text" and not target.source.is_sought
+    ]
 
 
 def column_uses(name: str, contract: Contract) -> dict[str, Use]:
@@ -91,21 +118,6 @@ def column_uses(name: str, contract: Contract) -> dict[str, Use]:
     for rule in _rules(table):
         uses.setdefault(_rule_source(rule, table), Use(rule.column, is_text=True))
     return uses
-
-
-def id_columns(name: str, contract: Contract) -> list[str]:
-    """The file's columns that hold ids."""
-    targets = [one for one in plan_targets(name, contract) if one.column.type == "id"]
-    return list(dict.fromkeys(column for target in targets for column in target.source.names))
-
-
-def name_columns(name: str, contract: Contract) -> list[str]:
-    """The typed rows' columns that hold texts as they were written."""
-    return [
-        target.name
-        for target in plan_targets(name, contract)
-        if target.column.type == "text" and not target.source.is_sought
-    ]
 
 
 def read_rows(
@@ -142,7 +154,7 @@ def read_rows(
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
         for target in plan_targets(name, contract)
     ]
-    flags = [one for one in text.collect_schema() if one.startswith(CHANGED)]
+    flags = [changed(place[one]) for one, use in uses.items() if use.is_id or use.is_text]
     rows = read_columns(text, targets, contract, table.format, is_text, epoch)
     rows = refuse_totals(rows, list(place.values()), name, table).drop([*place.values(), LINE, *flags, REFUSED])
     rows = seek(exclude(rows, table), sought(table))
@@ -153,16 +165,12 @@ def read_rows(
             rows = convert(rows, name, table, contract, rates)
         rows = classify(rows)
         rows = refuse_amounts(rows, table, contract)
-    if name == "rates":
-        rows = rows.with_columns(
-            _reason=nw.coalesce("_reason", nw.when(nw.col("rate") <= 0).then(nw.lit("E-NUM-7 rate")))
-        )
     return check_consistency(rows, name).drop(list(rules))
 
 
 def fill_down(text: Table, within: str, columns: list[str]) -> Table:
     """Empty cells as those of the row before, among the rows of one text in ``within``."""
-    filled = {one: nw.when(nw.col(one) != "").then(nw.col(one)) for one in columns}
+    filled = {one: nw.when(strip_blanks(nw.col(one)) != "").then(nw.col(one)) for one in columns}
     text = text.with_columns(**filled)
     return text.with_columns(
         nw.col(one).fill_null(strategy="forward").over(within, order_by=LINE).fill_null("") for one in columns
@@ -298,16 +306,16 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
         )
         if end == "max":
             kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
-    notices = {f"{NOTICE}E-KEY-1 {', '.join(key)}": kept} if key and is_last else {}
+    notices = {f"{NOTICE}E-KEY-2 {', '.join(key)}": kept} if key and is_last else {}
     rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
     return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
 
 
 def notice_repetitions(used: Table) -> list[Noticed]:
-    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-2)."""
+    """Equal rows that are all used, for nothing tells a repetition from a second purchase (E-DUP-8)."""
     repeated = used.group_by(ROW_HASH).agg(n=nw.len()).filter(nw.col("n") > 1)
     n = engine.collect(repeated.select((nw.col("n") - 1).sum().alias("n")), 1).iloc[0, 0]
-    return [Noticed("E-DUP-2", None, int(n))] if n else []
+    return [Noticed("E-DUP-8", None, int(n))] if n else []
 
 
 def settle(rows: Table) -> Table:

@@ -125,7 +125,10 @@ class Params:
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {bound}")
         if self.lapse_gap_multiple <= 0 or self.contact_cost_amount < 0:
-            raise ValueError("lapse_gap_multiple must be above 0, contact_cost_amount at least 0")
+            raise ValueError(
+                f"lapse_gap_multiple is {self.lapse_gap_multiple}, contact_cost_amount {self.contact_cost_amount}; they must"
+                " be above 0 and at least 0"
+            )
         for name in ("max_single_auc", "success_rate", "margin_rate"):
             share = getattr(self, name)
             if share is not None and not 0 < share <= 1:

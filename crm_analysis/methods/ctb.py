@@ -104,7 +104,8 @@ class Params:
     def __post_init__(self) -> None:
         names = [*self.category, *self.taste, *self.brand]
         if len(set(names)) < len(names):
-            raise ValueError("an attribute stands in two dimensions, or twice in one")
+            twice = next(one for one in names if names.count(one) > 1)
+            raise ValueError(f"the attribute '{twice}' stands in two dimensions, or twice in one")
         for dimension, lead in self.leads.items():
             if dimension not in DIMENSIONS:
                 raise ValueError(f"leads names '{dimension}'{nearest(dimension, DIMENSIONS)}")
@@ -118,7 +119,7 @@ class Params:
         sizes = ("shrinkage_lines", "shrinkage_orders", "min_lines", "min_cell_customers", "min_customers", "list_rows")
         for name in sizes:
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     @property
     def dimensions(self) -> dict[str, tuple[str, ...]]:

@@ -105,8 +105,9 @@ class Params:
     def __post_init__(self) -> None:
         if not 1 <= self.window_months <= 120:
             raise ValueError(f"window_months is {self.window_months}; it goes from 1 to 120")
-        if self.min_customers < GROUPS or self.list_rows < 1:
-            raise ValueError(f"min_customers must be at least {GROUPS}, list_rows at least 1")
+        for name, bound in {"min_customers": GROUPS, "list_rows": 1}.items():
+            if getattr(self, name) < bound:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {bound}")
 
     @property
     def amount_column(self) -> str:

@@ -49,7 +49,7 @@ from crm_analysis.language import _, counted, mark
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
 from crm_analysis.models.forecasting import mean_amount_error, total_error
-from crm_analysis.params import Run, first_of_month
+from crm_analysis.params import Run, check_rising, first_of_month
 from crm_analysis.schema import KEEP, WIN_BACK, Column, KeyFigure, Shape, action_list
 from crm_analysis.valuation import (
     MAX_TRIPLES,
@@ -182,17 +182,14 @@ class Params:
 
     def __post_init__(self) -> None:
         horizons = self.horizons_months
-        if (
-            not horizons
-            or horizons[0] < 1
-            or horizons[-1] > 60
-            or any(a >= b for a, b in zip(horizons, horizons[1:], strict=False))
-        ):
+        check_rising("horizons_months", horizons)
+        if not horizons or horizons[0] < 1 or horizons[-1] > 60:
             raise ValueError(f"horizons_months is {list(horizons)}; write rising numbers from 1 to 60")
         if self.list_horizon_months not in horizons:
             raise ValueError(f"list_horizon_months is {self.list_horizon_months}; it must be one of {list(horizons)}")
-        if not 1 <= self.holdout_months <= 24 or not 1 <= self.margin_months <= 60:
-            raise ValueError("holdout_months goes from 1 to 24, margin_months from 1 to 60")
+        for name, most in {"holdout_months": 24, "margin_months": 60}.items():
+            if not 1 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}; it goes from 1 to {most}")
         if not 0 <= self.discount_rate <= 1:
             raise ValueError(f"discount_rate is {self.discount_rate}; it goes from 0 to 1")
         if self.margin_rate is not None and not 0 < self.margin_rate <= 1:
@@ -200,9 +197,10 @@ class Params:
         least = ("min_customers", "min_repeat_customers", "min_holdout_orders", "min_history_days", "list_rows")
         for name in least:
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1")
-        if min(self.warn_error_rate, self.warn_correlation, self.warn_season_rate) <= 0:
-            raise ValueError("warn_error_rate, warn_correlation and warn_season_rate must be above 0")
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        for name in ("warn_error_rate", "warn_correlation", "warn_season_rate"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
 
     @property
     def unit_days(self) -> int:

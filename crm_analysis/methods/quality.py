@@ -37,7 +37,7 @@ from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.engine import Tables
 from crm_analysis.language import _, counted
 from crm_analysis.params import Run
-from crm_analysis.schema import KeyFigure
+from crm_analysis.schema import CANONICAL, KeyFigure
 
 REQUIRES = ("ledger", "rejects", "completeness", "outliers", "warnings")
 # Where the report stands in the pack.
@@ -45,6 +45,10 @@ PLACE = 90
 MAX_NOTED = 1_000_000
 # How many sentences of one kind stand on the first screen.
 MAX_TOLD = 3
+# What a reader sees of a table's timeliness; the rest is in its file.
+RHYTHM = (
+    "table", "newest_date", "n_days_behind", "n_days_behind_before", "usual_gap_days", "n_gaps", "covered_share", "is_late",
+)  # fmt: skip
 
 
 def _shares(*numbers: float) -> Mapping[str, float]:
@@ -73,7 +77,7 @@ class Params:
 
     def __post_init__(self) -> None:
         if not 0 <= self.examples_per_reason <= 100:
-            raise ValueError("examples_per_reason goes from 0 to 100")
+            raise ValueError(f"examples_per_reason is {self.examples_per_reason}; it goes from 0 to 100")
         if not 1 <= self.min_gap_days <= 365:
             raise ValueError("min_gap_days goes from 1 to 365")
         if not self.rows_ratio > 1:
@@ -126,7 +130,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     whole = engine.collect(engine.as_table(tables["ledger"]), MAX_LEDGER_ROWS)
     noted = engine.collect(engine.as_table(tables["completeness"]), MAX_NOTED)
     ledger = fates_at(whole, run.month)
-    filled = {name: list(part["column"].unique()) for name, part in noted.groupby("table")}
+    filled = {name: list(part["column"].unique()) for name, part in noted.groupby("table") if name in CANONICAL}
     reasons = fates.sum_reasons(ledger)
     by_column = columns.summarise_columns(noted, whole, run.month, run.previous_month)
     times, gaps = timeliness.summarise_timeliness(tables, filled, run.as_of, run.starts, params.min_gap_days)
@@ -224,6 +228,11 @@ def key_figures(result: Result) -> list[KeyFigure]:
         "timeliness": _("Days of the year that lie in no gap without rows."),
         "consistency": _("Tests within and between tables that found no contradiction."),
     }
+    fit = int((result.scores["verdict"] == scores.FIT).sum())
+    told = _("Tables of which no check speaks against their use, of {n}.").format(
+        n=language.integer(len(result.scores))
+    )
+    figures.append(KeyFigure(name=_("tables fit for use"), value=fit, meaning=told))
     for name, meaning in meanings.items():
         part = result.changes[result.changes["dimension"] == name]
         # A table without dates is the same at both times.
@@ -396,33 +405,42 @@ def _name_steps(fall: pd.DataFrame) -> pd.DataFrame:
 
 
 def plot_completeness(by_column: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Share of rows with a value by column, the least complete first."""
-    shown = by_column[by_column["filled_share"].notna()].head(20)
-    shown = shown.assign(name=shown["table"] + "." + shown["column"])
+    """Share of rows with a value, of the columns that are not full, the least complete first."""
+    shown = by_column.assign(name=by_column["table"] + "." + by_column["column"])
     return charts.bars(
         shown, "name", "filled_share", language.percent, xlabel=_("share of rows with a value"),
-        marked=shown.loc[shown["filled_share"] < 1, "name"].tolist(), ax=ax,
+        ax=ax,
     )  # fmt: skip
+
+
+def not_full(by_column: pd.DataFrame) -> pd.DataFrame:
+    """The columns that are not filled in each row and should be."""
+    return by_column[by_column["filled_share"] < 1].reset_index(drop=True)
 
 
 def plot_months(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
-    """Net amount by month: gaps and jumps show at a glance."""
-    return charts.columns(
-        months, "ordered_month", "line_amount", language.short_number,
-        ylabel=_("net amount ({currency})").format(currency=currency), ax=ax,
-    )  # fmt: skip
+    """Net amount by month, of rows without amounts their number: gaps and jumps show at a glance."""
+    has_money = months["line_amount"].ne(0).any()
+    ylabel = _("net amount ({currency})").format(currency=currency) if has_money else _("rows")
+    column = "line_amount" if has_money else "n_rows"
+    return charts.columns(months, "ordered_month", column, language.short_number, ylabel=ylabel, ax=ax)
+
+
+def activity_of(activity: pd.DataFrame) -> pd.DataFrame:
+    """The rows by month of each table, where there are several."""
+    return activity if activity["table"].nunique() > 1 else activity.head(0)
 
 
 def plot_activity(activity: pd.DataFrame) -> Axes:
     """Rows by month of each table, as a multiple of its own median month."""
     return charts.small_multiples(
-        activity, "table", "month", "times_usual", language.plain, ylabel=_("rows, times the median month")
+        activity_of(activity), "table", "month", "times_usual", language.plain, ylabel=_("rows, times the median month")
     )
 
 
 def plot_match_scores(match_scores: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """How sure it is of how many pairs that they are one customer."""
-    shown = match_scores.assign(n_customers=match_scores["n_pairs"])
+    shown = match_scores.astype(float).assign(n_customers=lambda frame: frame["n_pairs"])
     return charts.histogram(
-        shown, [], language.percent, xlabel=_("probability that two customers are one"), ylabel=_("pairs"), ax=ax
+        shown, [], language.plain, xlabel=_("probability that two customers are one"), ylabel=_("pairs"), ax=ax
     )

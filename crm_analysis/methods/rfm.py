@@ -28,7 +28,7 @@ from crm_analysis import charts, engine, language
 from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run
+from crm_analysis.params import Run, check_rising
 from crm_analysis.schema import (
     GROW,
     KEEP,
@@ -149,10 +149,17 @@ class Params:
             raise ValueError(f"k is {self.k}; it goes from 2 to 10")
         for name in ("recency_cuts_days", "frequency_cuts_orders", "monetary_cuts_amount"):
             cuts = getattr(self, name)
-            if cuts and (len(cuts) != self.k - 1 or any(a >= b for a, b in zip(cuts, cuts[1:], strict=False))):
-                raise ValueError(f"{name} is {list(cuts)}; write {self.k - 1} rising numbers, or none")
-        if self.min_customers < 1 or self.list_rows < 1:
-            raise ValueError("min_customers and list_rows must be at least 1")
+            check_rising(name, cuts)
+            if cuts and len(cuts) != self.k - 1:
+                raise ValueError(
+                    f"{name} is {list(cuts)}; with k = {self.k} write {self.k - 1} rising numbers, or none"
+                )
+        for name in ("recency_cuts_days", "frequency_cuts_orders"):
+            if any(one < 0 for one in getattr(self, name)):
+                raise ValueError(f"{name} is {list(getattr(self, name))}; no number may be negative")
+        for name in ("min_customers", "list_rows"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     @property
     def amount_column(self) -> str:

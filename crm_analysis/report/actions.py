@@ -14,15 +14,11 @@ import pandas as pd
 import xlsxwriter
 
 from crm_analysis import engine, language
-from crm_analysis.engine import Table
+from crm_analysis.engine import FORMULA, NUMBER, Table
 from crm_analysis.language import _, mark
 from crm_analysis.report.elements import head, is_missing
 from crm_analysis.schema import PRIORITIES, SIDES, Column, Shape
 
-# What a spreadsheet could take for the beginning of a formula, after blanks, quotes or a byte order mark; a number is
-# none.
-FORMULA = r"^[ \x{A0}\x{3000}\"'\x{FEFF}]*[=+\-@\t\r\n|%＝＋－＠]"
-NUMBER = r"^-?\d+(\.\d+)?$"
 HELD_BACK = ".held-back.txt"
 WIDTHS = {"action": 58, "reason": 46, "segment": 20, "stance": 13, "priority": 11, "customer_id": 16}
 FORMATS = {

@@ -126,7 +126,9 @@ class Bundle:
         os.environ["CRM_RUN_ID"] = plan.fingerprint[:12]
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir()
-        run = {key: getattr(self.run, key) for key in ("source", "month", "language", "engine", "memory_limit")}
+        run = {
+            key: getattr(self.run, key) for key in ("source", "month", "partial", "language", "engine", "memory_limit")
+        }
         progress = {"desc": title, "leave": False} if sys.stderr.isatty() else False
         notebook = self.root / "notebooks" / f"{plan.name}.ipynb"
         executed = execute(notebook, run, plain(plan.params), self.path, self.work, progress)

@@ -20,6 +20,8 @@ NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
 # More rows may be parted between pages; more columns are set in small letters there.
 LONG, WIDE = 20, 8
+# Letters of a cell that make it a sentence.
+LONG_TEXT = 24
 # Where a caption's number goes: tables and figures are counted in the order of the finished page.
 NUMBER = "<!--number of {}-->"
 
@@ -100,7 +102,14 @@ def _cell(name: str, column: Column, value: object, currency: str, is_first: boo
     if name.endswith("_share") and not is_missing(value):
         width = min(max(float(value), 0.0), 1.0)
         return Markup('<td class="number share" style="--share:{}%">{}</td>').format(f"{100 * width:.1f}", text)
-    return Markup("<td{}>{}</td>").format(_class(column), text)
+    return Markup("<td{}>{}</td>").format(_class(column) or _text_class(text), text)
+
+
+def _text_class(text: str) -> Markup:
+    """Sentences need room on a narrow screen, and names, dates and codes are not to be broken."""
+    if len(text) > LONG_TEXT:
+        return Markup(' class="words"')
+    return Markup(' class="name"') if len(text) > 8 and " " not in text else Markup("")
 
 
 @dataclass(frozen=True)

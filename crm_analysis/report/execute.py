@@ -5,31 +5,52 @@ from __future__ import annotations
 import json
 import logging
 import os
+import resource
+import sys
 import warnings
 from pathlib import Path
 
 import nbformat
 import papermill
+from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import NoSuchKernel
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
 from traitlets.config import Config
 
-from crm_analysis.errors import InputError, Interrupted, MachineError, NotEnoughData, ParameterError, ReportError
+from crm_analysis.errors import (
+    InputError,
+    IntegrityError,
+    Interrupted,
+    MachineError,
+    NotEnoughData,
+    ParameterError,
+    ReportError,
+    machine_error,
+)
 from crm_analysis.report.page import SUMMARY
 
 CELL_SECONDS = 600
-NO_SPACE = "No space left on device"
+# What a kernel itself says, in the folder in which it runs: it may hold values of the data, and is gone with the folder.
+KERNEL_LOG = "kernel.log"
 # The second cell of a notebook holds its parameters; those of the run are put behind it.
 PARAMETERS_AT = 2
+
+
+class QuietKernel(AsyncKernelManager):
+    """A kernel whose own words go to a file, not to the console."""
+
+    async def start_kernel(self, **options: object) -> None:
+        with Path(KERNEL_LOG).open("wb") as log:
+            await super().start_kernel(stdout=log, stderr=log, **options)
 
 
 def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
     """The executed notebook, also written to ``bundle``/notebooks. ``work``: an empty folder for the kernel to run in.
 
     Raises NotEnoughData, InputError and ParameterError as the notebook does, ReportError where a cell failed, ran too long or
-    the kernel died, MachineError where the disk is full or there is no kernel.
+    the kernel died, MachineError where the machine lacks something: space, memory, rights, a kernel.
     """
     name = notebook.stem
     # What goes wrong is told once, below; asyncio would tell of a task that an interruption left behind.
@@ -49,6 +70,7 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
                 progress_bar=progress,
                 execution_timeout=CELL_SECONDS,
                 request_save_on_cell_execute=True,
+                kernel_manager_class=QuietKernel,
                 # A socket in the file system: no port, and nobody else on the machine can listen.
                 config=Config(KernelManager={"transport": "ipc"}),
                 # What the kernel has to say is in the notebook.
@@ -63,13 +85,21 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
         where = {"file": notebook.name, "rows": f"cell {_running(work / notebook.name)}"}
         raise ReportError("E-RPT-3", f"the cell ran longer than {CELL_SECONDS} s", **where) from error
     except DeadKernelError as error:
+        running = _running(work / notebook.name)
         raise ReportError(
-            "E-RPT-2", "the kernel died, perhaps for want of memory: lower memory_limit in params/run.yml",
-            file=notebook.name, rows=f"cell {_running(work / notebook.name)}",
+            "E-RPT-2", f"the kernel died, after cell {running - 1} had finished; kernels took up to {_most_memory()} of"
+            " memory: where that is too much, lower memory_limit in params/run.yml",
+            file=notebook.name, rows=f"cell {running}",
         ) from error  # fmt: skip
     except (NoSuchKernel, RuntimeError) as error:
         # What is left of RuntimeErrors: a kernel that ends before it answers.
-        raise MachineError("E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name) from error
+        log = work / KERNEL_LOG
+        told = machine_error(
+            None, log.read_text(encoding="utf-8", errors="replace") if log.exists() else "", file=notebook.name
+        )
+        raise told or MachineError(
+            "E-KRN-1", "no Python kernel: install the requirements again", file=notebook.name
+        ) from error
     # Times and paths of this machine are nobody's business, and differ from run to run, as the new cell's id does.
     executed.cells[PARAMETERS_AT].id = "parameters-of-the-run"
     executed.metadata.pop("papermill", None)
@@ -84,18 +114,20 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
 def _told(name: str, error: PapermillExecutionError) -> Exception:
     """The error of a cell as one line, with the number of the cell in the notebook."""
     where = {"file": f"{name}.ipynb", "rows": f"cell {_number(error.cell_index)}"}
-    if NO_SPACE in str(error.evalue):
-        return MachineError("E-DISK-1", "the disk is full: free some space and run again", **where)
-    if error.ename in ("MemoryError", "OutOfMemoryException"):
-        return MachineError(
-            "E-MEM-1", "memory_limit in params/run.yml is too small, or the machine: change it", **where
-        )
-    for kind in (NotEnoughData, InputError, ParameterError):
+    for kind in (NotEnoughData, InputError, ParameterError, MachineError, IntegrityError):
         if error.ename == kind.__name__:
             code, _, rest = str(error.evalue).partition(" ")
             return kind(code, rest.partition("fix=")[2], **where)
-    line = next(iter(str(error.evalue).splitlines()), "")[:200]
-    return ReportError("E-RPT-1", f"{error.ename}: {line}; open the notebook in JupyterLab (make lab)", **where)
+    if told := machine_error(None, f"{error.ename}: {error.evalue}", **where):
+        return told
+    # Not its words: they may hold a value of the data.
+    return ReportError("E-RPT-1", f"{error.ename} in this cell: open the notebook in JupyterLab (make lab)", **where)
+
+
+def _most_memory() -> str:
+    """The most memory that a process which this one started, and which has ended, took."""
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f"{most / 2**20:,.0f} MB"
 
 
 def _running(path: Path) -> int:

@@ -37,6 +37,8 @@ TEMPLATES = Path(__file__).parent / "templates" / "report"
 PICTURE = "picture.svg"
 # The action list as it is merged with those of other reports.
 ACTIONS = "actions.parquet"
+# So many reasons stand with the number of the rows rejected; the quality report has all of them.
+MAX_REASONS = 3
 # The tables whose rows are what happened to most reports; a report also shows those that its method requires.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
@@ -79,6 +81,7 @@ class Page:
         """Where the data come from, what was read and what was left out, and whether that should worry the reader."""
         ledger = fates_at(engine.collect(self.tables["ledger"], MAX_LEDGER_ROWS), self.run.month)
         versions = {"crm-analysis": version("crm-analysis"), "duckdb": version("duckdb")}
+        rows = ledger.groupby("fate")["n_rows"].sum()
         pairs = [
             (_("period"), language.month(self.run.month)),
             (_("as of"), language.day(self.run.as_of)),
@@ -87,6 +90,10 @@ class Page:
             (_("time zone"), self.meta.time_zone),
             (_("currency"), self.currency),
             (_("files"), ", ".join(f"{one['label']} ({one['sha256'][:12]})" for one in self.meta.inputs)),
+            (_("rows read"), language.integer(rows.sum())),
+            (_("used"), language.integer(rows.get("used", 0))),
+            (_("could not be read"), tell_rejected(ledger)),
+            (_("warnings of the data"), language.integer(self.meta.tables["warnings"]["n_rows"])),
             (_("versions"), ", ".join(f"{name} {number}" for name, number in versions.items())),
             (_("run"), os.environ.get("CRM_RUN_ID", "JupyterLab")),
         ]
@@ -181,6 +188,18 @@ class Page:
 
     def _display(self, html: Markup, place: str = "") -> None:
         display({"text/html": f'<div class="crm">{html}</div>'}, raw=True, metadata={"crm": {"place": place}})
+
+
+def tell_rejected(ledger: pd.DataFrame) -> str:
+    """How many rows were rejected, and for which reasons most of them."""
+    reasons = (
+        ledger[ledger["fate"] == "rejected"]
+        .groupby("reason")["n_rows"]
+        .sum()
+        .sort_values(ascending=False, kind="stable")
+    )
+    most = [f"{reason} ({language.integer(n)})" for reason, n in reasons.head(MAX_REASONS).items()]
+    return ": ".join([language.integer(reasons.sum()), *([", ".join(most)] if most else [])])
 
 
 def lab_style() -> str:

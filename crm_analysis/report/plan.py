@@ -97,19 +97,20 @@ def find_pdf_problem() -> str:
 
 
 def resolve_month(run: Run, meta: warehouse.Meta) -> str:
-    """The run's month, or the source's last complete one. Raises InputError E-PER-1 where the source does not reach it."""
+    """The run's month, or the source's last complete one. Raises InputError E-PER-1 where the source does not reach it, or
+    not to its end and the run is not ``partial``."""
     if meta.first_date is None:
         raise InputError(
             "E-FILE-2", "nothing in the source has a date: look at its ledger with make sql", file=run.source
         )
-    month = run.month or meta.last_complete_month
     # The contract may say that the export covers months after the last event.
     last_month = max(meta.last_date[:7], meta.last_complete_month or "")
+    month = run.month or meta.last_complete_month or (last_month if run.partial else None)
     span = f"from {meta.first_date} to {meta.last_date if meta.last_date >= last_month else last_month}"
     if month is None:
         raise InputError(
             "E-PER-1",
-            f"the source covers no whole month, {span}",
+            f"the source covers no whole month, {span}: write PARTIAL=true for the last",
             file=run.source,
             column="month",
         )
@@ -117,6 +118,11 @@ def resolve_month(run: Run, meta: warehouse.Meta) -> str:
         raise InputError(
             "E-PER-1", f"the source has data {span}: choose a month of these", file=run.source, column="month"
         )
+    if month > (meta.last_complete_month or "") and not run.partial:
+        raise InputError(
+            "E-PER-1", f"the source has data {span}, and {month} is not whole: choose an earlier month, or write PARTIAL=true",
+            file=run.source, column="month",
+        )  # fmt: skip
     if run.month is None and month > f"{datetime.now(UTC):%Y-%m}":
         raise InputError(
             "E-DATE-4", f"the last date is {meta.last_date}, which is still to come: mend the date, set valid_dates in"

@@ -17,6 +17,7 @@ from crm_analysis.errors import MachineError
 from crm_analysis.params import Run
 from crm_analysis.report.bundle import Bundle, read_manifest
 from crm_analysis.report.plan import choose_formats, plain, plan_report, read_params, read_run, resolve_month
+from crm_analysis.report.preflight import check_machine
 
 
 def publish(root: Path, overrides: dict[str, str]) -> str:
@@ -25,6 +26,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
     Everything that can be checked is checked before anything starts, and whatever fails leaves the last bundle as it was.
     """
     run = read_run(root, overrides)
+    check_machine(root, run)
     with _lock(root / "reports" / run.source):
         params = read_params(root)
         run = choose_formats(run)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -17,28 +18,66 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.compute as pc
+from babel import Locale
 from babel.numbers import get_currency_precision, list_currencies
 
 from crm_analysis.errors import InputError, ParameterError
-from crm_analysis.params import build, nearest, read_yaml
-from crm_analysis.schema import CANONICAL
+from crm_analysis.params import Entries, build, nearest, read_yaml
+from crm_analysis.schema import CANONICAL, IDENTITY
 
 # The columns that give a row a number of its own.
 _ROW_IDS = ("order_id", "contract_id", "invoice_id", "interaction_id", "opportunity_id", "feedback_id")
 # The tables of things that the rows of another table may tell of.
 _TOLD_OF = ("customers", "products", "salespeople", "campaigns")
 _KINDS = {".xlsx": "excel", ".xls": "excel", ".parquet": "parquet"}
+_COUNTRIES = frozenset(one for one in Locale("en").territories if re.fullmatch("[A-Z]{2}", one))
 # As ``yes`` or ``no`` of a flag: any text that the other does not list.
 REST = ("rest",)
+# What stands in a draft where a person must decide.
+DECIDE = "DECIDE"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Melt:
+    """A wide table, such as one column per month, read as a long one: each of these columns' cells becomes a row, with the
+    column's name in ``name_to`` and the cell in ``value_to``; an empty cell is a blank row.
+
+    ``columns`` lists them, or says what stands for each name (``{Januar: 2024-01}``); or ``pattern`` is a regular expression
+    for whole names, whose group, or whole, stands for the name.
+    """
+
+    columns: dict[str, str] | tuple[str, ...] = ()
+    pattern: str | None = None
+    name_to: str
+    value_to: str
+
+    def __post_init__(self) -> None:
+        if (self.pattern is None) == (not self.columns):
+            raise ValueError("write either 'columns' or 'pattern'")
+        if self.name_to == self.value_to:
+            raise ValueError("name_to and value_to must differ")
+        try:
+            re.compile(self.pattern or "")
+        except re.error as error:
+            raise ValueError(f"pattern '{self.pattern}' cannot be used: {error}") from None
+
+    def names(self, columns: list[str]) -> dict[str, str]:
+        """Of a file's columns those to be melted → what stands for their names."""
+        if self.pattern is None:
+            return self.columns if isinstance(self.columns, dict) else {one: one for one in self.columns}
+        found = {one: re.fullmatch(self.pattern, one) for one in columns}
+        return {one: match[match.re.groups and 1] for one, match in found.items() if match}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Format:
     """How a table's files are written. ``delimiter`` may be ``tab`` or ``whitespace``; with ``header: false`` columns
     are named by their position from 1. ``datetime`` and ``date`` are strptime formats; a spreadsheet's own date cells
-    need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``accounting``: numbers below zero may be
-    written (12.50) or 12.50-, and digits full-width. ``max_bytes``: a larger file, unpacked where it is compressed, is not read."""
+    need none. With ``serial_dates`` a number is a date too, as spreadsheets count days. ``max_bytes``: a larger file,
+    unpacked where it is compressed, is not read. ``accounting``: numbers below zero may be written (12.50) or 12.50-, and digits
+    full-width. ``sheet`` names a sheet of a workbook or several of equal columns, in which ``*`` and ``?`` stand for any
+    characters; ``sheet_to`` makes the sheet's name a column."""
 
     kind: Literal["csv", "excel", "parquet"] | None = None
     encoding: str = "utf-8"
@@ -50,10 +89,12 @@ class Format:
     thousands: str = ""
     datetime: str | None = None
     date: str | None = None
-    sheet: str | None = None
+    sheet: str | tuple[str, ...] | None = None
+    sheet_to: str | None = None
+    melt: Melt | None = None
     serial_dates: bool = False
-    accounting: bool = False
     max_bytes: int = 20_000_000_000
+    accounting: bool = False
 
     def __post_init__(self) -> None:
         try:
@@ -64,6 +105,8 @@ class Format:
             raise ValueError("delimiter must be one character, tab or whitespace")
         if len(self.decimal) != 1 or len(self.thousands) > 1 or self.decimal == self.thousands:
             raise ValueError("decimal must be one character, thousands another one or none")
+        if self.sheet_to and not self.sheet:
+            raise ValueError("sheet_to needs sheet, which names the sheets")
         if self.skip_rows < 0:
             raise ValueError("skip_rows must not be negative")
 
@@ -131,6 +174,7 @@ class ColumnSource:
     yes: tuple[str, ...] = ()
     no: tuple[str, ...] = ()
     optional: bool = False
+    standard: Literal["region", "country", "company", "name", "email", "phone"] | None = None
 
     def __post_init__(self) -> None:
         if (self.column is not None) + bool(self.columns) + (self.value is not None) != 1:
@@ -203,6 +247,30 @@ class Returns:
         return Rule(column=self.column, values=self.values)
 
 
+def _sources(columns: dict[str, ColumnSource | str]) -> dict[str, ColumnSource]:
+    return {name: one if isinstance(one, ColumnSource) else ColumnSource(column=one) for name, one in columns.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What identifies a customer (schema.IDENTITY), and from which probability two customers are taken for one, or a person
+    should look. With ``merge: false`` the pairs are only listed."""
+
+    columns: dict[str, ColumnSource | str]
+    merge_from: float = 0.95
+    review_from: float = 0.5
+    merge: bool = True
+
+    def __post_init__(self) -> None:
+        if not 0.01 <= self.review_from <= self.merge_from <= 1:
+            raise ValueError("review_from goes from 0.01 to merge_from, merge_from to 1")
+
+    @property
+    def sources(self) -> dict[str, ColumnSource]:
+        """Identifying column → where it comes from."""
+        return _sources(self.columns)
+
+
 @dataclass(frozen=True, kw_only=True)
 class FillDown:
     """Columns of the file that are written on the first of some rows only, such as the state of an order beside its first line:
@@ -218,8 +286,9 @@ class TableContract:
 
     ``negatives``: what a negative amount is that no rule of ``returns`` marks; where this is not said, a few are rejected and
     more stop the run. ``conflicts``: what becomes of rows that have a key in common and differ: all are rejected, or stop the run,
-    or of a key the first is kept, of what is dated the last, and under an order number each customer's order; by default lines of
-    orders and other dated records are kept, others rejected. ``free_orders``: whether an order of only
+    or of a key the first is kept (of dated records, which are exported again when they change, the last) and under an order number
+    each customer's order; by default customers, products and orders are rejected, order lines and dated records kept.
+    ``free_orders``: whether an order of only
     free lines counts as an order. ``duplicates``: what becomes of an exact repetition of a row; by default it is dropped
     where rows have an id of their own, and kept where equal rows may well be different orders. ``allow_empty``: whether a
     file may have a header and no rows.
@@ -237,8 +306,9 @@ class TableContract:
     negatives: Literal["return", "reject"] | None = None
     free_orders: Literal["count", "ignore"] = "ignore"
     duplicates: Literal["drop", "keep"] | None = None
-    conflicts: Literal["reject", "stop", "keep"] | None = None
     allow_empty: bool = False
+    conflicts: Literal["reject", "stop", "keep"] | None = None
+    identity: Identity | None = None
 
     def __post_init__(self) -> None:
         if bool(self.files) + (self.database is not None) + (self.from_ is not None) != 1:
@@ -249,10 +319,7 @@ class TableContract:
     @property
     def sources(self) -> dict[str, ColumnSource]:
         """Canonical or attribute name → where it comes from."""
-        return {
-            name: one if isinstance(one, ColumnSource) else ColumnSource(column=one)
-            for name, one in {**self.columns, **self.attributes}.items()
-        }
+        return _sources({**self.columns, **self.attributes})
 
     @property
     def drops_duplicates(self) -> bool:
@@ -288,8 +355,9 @@ class SampleCompany:
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """A source. ``money_decimals``: the most decimals that its amounts are written with, by default the currency's.
-    ``covers_until``: the last day the export covers, where the last order is earlier or nothing is dated."""
+    """A source. ``country``: whose telephone numbers and provinces are meant where nothing else is said. ``money_decimals``:
+    the most decimals that its amounts are written with, by default the currency's. ``covers_until``: the last day the export
+    covers, where the last order is earlier or nothing is dated."""
 
     company: str
     description: str = ""
@@ -297,6 +365,7 @@ class Contract:
     description_in: dict[str, str] = field(default_factory=dict)
     currency: str
     time_zone: str
+    country: str | None = None
     money_decimals: int | None = None
     quantity_decimals: int = 0
     max_amount: int = 10_000_000
@@ -313,6 +382,8 @@ class Contract:
             ZoneInfo(self.time_zone)
         except (KeyError, ValueError, OSError):
             raise ValueError(f"time_zone '{self.time_zone}' is not a zone such as Asia/Shanghai") from None
+        if self.country is not None and self.country not in _COUNTRIES:
+            raise ValueError(f"country '{self.country}' is not an ISO 3166 code such as DE, CN, JP")
         if not 0 <= self.quantity_decimals <= 4 or not 0 <= self.decimals <= 6:
             raise ValueError("money_decimals goes from 0 to 6, quantity_decimals from 0 to 4")
         if "order_lines" in self.tables and "orders" in self.tables:
@@ -335,7 +406,13 @@ class Contract:
 
 def read_contract(path: Path) -> Contract:
     """The contract in a file, checked against the canonical tables. Raises ParameterError."""
-    contract = build(Contract, read_yaml(path), path)
+    entries = read_yaml(path)
+    if undecided := list(find_undecided(entries)):
+        column, line = undecided[0]
+        more = f" ({len(undecided) - 1} more below)" if len(undecided) > 1 else ""
+        fix = f"write what is right in place of {DECIDE}{more}; the comment beside it says what was seen"
+        raise ParameterError("E-PAR-5", fix, file=path, column=column, rows=line)
+    contract = build(Contract, entries, path)
     for name, table in contract.tables.items():
         _check_table(contract, name, table, path)
     if not contract.is_dated and contract.covers_until is None:
@@ -346,6 +423,15 @@ def read_contract(path: Path) -> Contract:
     return contract
 
 
+def find_undecided(entries: Entries, prefix: str = "") -> Iterator[tuple[str, int]]:
+    """Where a draft still holds the mark of what a person must decide: the entry and its line."""
+    for key, value in entries.items():
+        if isinstance(value, Entries):
+            yield from find_undecided(value, f"{prefix}{key}.")
+        elif re.search(rf"\b{DECIDE}\b", str(value)):
+            yield prefix + key, entries.lines[key]
+
+
 def _check_table(contract: Contract, name: str, table: TableContract, path: Path) -> None:
     def refuse(message: str, column: str) -> None:
         raise ParameterError("E-PAR-3", message, file=path, column=f"tables.{name}.{column}")
@@ -353,6 +439,7 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
     if name not in CANONICAL:
         refuse(f"unknown table{nearest(name, CANONICAL)}", "")
     shape = CANONICAL[name]
+    _check_spellings(contract, name, table, refuse)
     for column in table.columns:
         if column not in shape.columns:
             refuse(f"unknown column{nearest(column, shape.columns)}", f"columns.{column}")
@@ -394,6 +481,29 @@ def _check_table(contract: Contract, name: str, table: TableContract, path: Path
             file=path,
             column=f"tables.{name}.format.datetime",
         )
+
+
+def _check_spellings(contract: Contract, name: str, table: TableContract, refuse: Callable[[str, str], None]) -> None:
+    """What is to be spelled in one way is a text, and where a spelling depends on a country, the country is known."""
+    kinds = {one.standard for one in table.sources.values()}
+    for column, source in table.sources.items():
+        canonical = CANONICAL[name].columns.get(column)
+        if source.standard and (source.is_sought or (canonical and canonical.type != "text")):
+            refuse("only a text that stands in a column can have a 'standard'", f"columns.{column}.standard")
+    if table.identity is not None:
+        if name != "customers":
+            refuse("only customers have an identity", "identity")
+        if table.from_ is not None:
+            refuse("only customers with files of their own have an identity", "identity")
+        known = [one for one in IDENTITY.columns if one != "customer_id"]
+        for column, source in table.identity.sources.items():
+            if column not in known:
+                refuse(f"unknown column{nearest(column, known)}", f"identity.columns.{column}")
+            if source.is_sought or source.standard or source.yes or source.no:
+                refuse("write only where it stands: its kind says how it is spelled", f"identity.columns.{column}")
+        kinds |= set(table.identity.columns)
+    if kinds & {"phone", "region"} and "country" not in kinds and contract.country is None:
+        refuse("write country beside currency: whose telephone numbers and provinces these are", "columns")
 
 
 SIDE_FILES = (".sha256", ".rows")

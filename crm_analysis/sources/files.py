@@ -40,6 +40,14 @@ BLOCK_BYTES = 8 << 20
 _QUOTES = {"double": '"', "single": "'", "none": False}
 _BOMS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
 _GUESSES = ("utf-8", "gb18030", "shift_jis", "big5", "cp1252")
+# How Excel tells itself the delimiter, above the header.
+_SEP = re.compile('"?sep=(.)"?\\s*', re.IGNORECASE)
+# Ctrl-Z: the end of a text file in CP/M and DOS.
+_END_MARK = "\x1a"
+# So many rows, and none of the header's length, are no accident.
+_MIN_SHIFTED = 10
+# A regular expression can count no further.
+_MAX_JOINED_COLUMNS = 500
 _SURROGATE_IN_UTF8 = re.compile(rb"\xed[\xa0-\xbf][\x80-\xbf]?")
 
 
@@ -53,14 +61,6 @@ def _mark_surrogate(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("mark surrogate", _mark_surrogate)
-# How Excel tells itself the delimiter, above the header.
-_SEP = re.compile('"?sep=(.)"?\\s*', re.IGNORECASE)
-# Ctrl-Z: the end of a text file in CP/M and DOS.
-_END_MARK = "\x1a"
-# So many rows, and none of the header's length, are no accident.
-_MIN_SHIFTED = 10
-# A regular expression can count no further.
-_MAX_JOINED_COLUMNS = 500
 
 
 class CsvRecords(Records):
@@ -404,6 +404,9 @@ class _Utf8(io.RawIOBase):
         try:
             raw = self._file.read(BLOCK_BYTES)
         except (EOFError, zlib.error, OSError) as error:
+            # Of the machine, not of the file's content: told as such.
+            if getattr(error, "errno", None):
+                raise
             raise InputError("E-FILE-4", f"the file cannot be unpacked ({error})", file=self._path.name) from error
         self._n_read += len(raw)
         if self._n_read > self._max_bytes:
@@ -457,7 +460,7 @@ class ParquetRecords(Records):
         try:
             self._file = pyarrow.parquet.ParquetFile(path)
         except (pa.ArrowException, OSError) as error:
-            raise self._damaged() from error
+            raise self._damaged(error) from error
         self._set_columns(self._file.schema_arrow.names)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
@@ -468,9 +471,11 @@ class ParquetRecords(Records):
                 texts = [_as_text(column, self.time_zone) for column in batch.columns]
                 yield self._batch(texts, np.arange(first, first + batch.num_rows))
         except (pa.ArrowException, OSError) as error:
-            raise self._damaged() from error
+            raise self._damaged(error) from error
 
-    def _damaged(self) -> InputError:
+    def _damaged(self, error: Exception) -> Exception:
+        if getattr(error, "errno", None):
+            return error
         fix = "this is not a whole Parquet file: export it again"
         return InputError("E-FILE-4", fix, file=self.path.name)
 

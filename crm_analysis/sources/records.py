@@ -17,9 +17,9 @@ from crm_analysis.sources.contract import Format
 
 LINE = "_line"
 BATCH_ROWS = 1 << 16
+# In a melted table several rows have one line: cell number (from 1) · CELL_STEP + line.
+CELL_STEP = 1 << 32
 MAX_BROKEN = 100_000
-# What stands for half of a surrogate pair, which is no character and no text can hold: a code that Unicode keeps for such use.
-LONE_SURROGATE = "\ufdd0"
 # What delimits cells, as a contract writes it, and in how many first records a header is looked for.
 DELIMITERS = {",": ",", ";": ";", "tab": "\t", "|": "|"}
 HEAD_RECORDS = 50
@@ -32,6 +32,8 @@ CELL_ERRORS = {
         "E-XLS-2",
     ),
 }
+# What stands for half of a surrogate pair, which is no character and no text can hold: a code that Unicode keeps for such use.
+LONE_SURROGATE = "\ufdd0"
 # How a date cell of a spreadsheet, or a typed column, is written as text.
 DATE_TEXT, MOMENT_TEXT = "%Y-%m-%d", "%Y-%m-%d %H:%M:%S"
 
@@ -48,6 +50,8 @@ class Input:
     sha256: str
     # As a note beside the file says; None where there is none.
     n_rows: int | None = None
+    # The sheet of a workbook, where the contract names several.
+    sheet: str | None = None
 
 
 class Broken(NamedTuple):

@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from crm_analysis.sources.sample_contracts import draw_contracts
+from crm_analysis.sources.sample_doubles import draw_doubles
 from crm_analysis.sources.sample_export import (
     add_contract_dirt,
     add_dirt,
@@ -87,7 +88,8 @@ def write_sample_company(folder: Path, *, seed: int = 20231101, n_customers: int
     records beside them."""
     company = draw_company(seed=seed, n_customers=n_customers)
     write_orders(folder, company.order_lines)
-    write_customers(folder / "customers.xlsx", company.customers)
+    doubles = draw_doubles(company.customers, seed)
+    write_customers(folder / "customers.xlsx", pd.concat([company.customers, doubles], ignore_index=True))
     write_products(folder / "products.csv", company.products)
     write_contracts(folder / "contracts.csv", company.contract_lines)
     write_records(folder, company.record_lines)

@@ -44,7 +44,7 @@ class Case:
     ``files``: path within the project → content. ``run``: what is done with the source, by default its customer database is
     built. ``ledger``: (fate, reason) → rows, good lines left out. ``warnings``: (code, column) → rows. ``check``: whatever else
     must hold of the source afterwards. ``handler``: the function that deals with it, as ``module:name``, and ``without``: what
-    stands in its place where it is switched off.
+    stands in its place where it is switched off. ``needs``: the fixture that makes the source of contract and files.
     """
 
     id: str
@@ -62,6 +62,7 @@ class Case:
     check: Callable = lambda source: None
     handler: str | None = None
     without: Callable | None = None
+    needs: str = "make_source"
 
     def prove(self, make_source) -> None:
         """Try it; AssertionError where it ends otherwise."""

@@ -11,12 +11,13 @@ CASES = [one for path in sorted(Path(__file__).parent.glob("cases_*.py")) for on
 
 
 @pytest.mark.parametrize("case", [pytest.param(one, id=f"{one.id}-{number}") for number, one in enumerate(CASES)])
-def test_bad_input(case, make_source):
-    case.prove(make_source)
+def test_bad_input(case, request):
+    case.prove(request.getfixturevalue(case.needs))
 
 
 @pytest.mark.parametrize("case", [pytest.param(one, id=one.id) for one in CASES if one.handler])
-def test_a_case_turns_red_without_its_handler(case, make_source, monkeypatch):
+def test_a_case_turns_red_without_its_handler(case, request, monkeypatch):
+    make = request.getfixturevalue(case.needs)
     module, _, name = case.handler.partition(":")
     owner = import_module(module)
     *parents, name = name.split(".")
@@ -24,7 +25,7 @@ def test_a_case_turns_red_without_its_handler(case, make_source, monkeypatch):
         owner = getattr(owner, parent)
     monkeypatch.setattr(owner, name, case.without)
     try:
-        case.prove(make_source)
+        case.prove(make)
     except Exception:
         return
     pytest.fail(f"{case.id} passes without {case.handler}")

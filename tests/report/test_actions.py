@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
-import zipfile
 from decimal import Decimal
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from projects import live_parts
 from python_calamine import CalamineWorkbook
 
 from crm_analysis import engine, language, methods
@@ -69,21 +68,6 @@ def read_both(path: Path) -> list[list[str]]:
     """The rows of a CSV and those that were held back from it, each without the head."""
     held = path.with_suffix(HELD_BACK)
     return [*read_csv(path)[1:], *(read_csv(held)[1:] if held.exists() else [])]
-
-
-def live_parts(path: Path) -> list[str]:
-    """What of a workbook could run or reach out."""
-    found = []
-    with zipfile.ZipFile(path) as book:
-        for name in book.namelist():
-            if re.search(r"vba|externalLink|connections|activeX|embedding|customXml|macro", name, re.IGNORECASE):
-                found.append(name)
-            text = book.read(name).decode("utf-8")
-            found += re.findall(
-                r"<f[ >/]|<hyperlink|<ddeLink|<oleLink|TargetMode=\"External\"|<definedName name=\"(?!_xlnm\._Filter|_xlnm\.Print_Titles)",
-                text,
-            )
-    return found
 
 
 # --- the published lists ---------------------------------------------------------------------------------------------

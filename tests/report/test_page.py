@@ -96,11 +96,20 @@ def test_a_table_is_kept_whole_beside_the_page(page, shown, parse):
     assert pyarrow.parquet.read_table((page.folder / file).with_suffix(".parquet")).num_rows == 100
 
 
-@pytest.mark.parametrize("name", ["a,b", 'a"b', "a\nb", " a ", "007", "=1+1", "NA", "上海"])
+@pytest.mark.parametrize("name", ["a,b", 'a"b', "a\nb", " a ", "007", "-12.50", "\\bad", "NA", "上海"])
 def test_any_text_comes_back_from_the_csv(page, name):
     page.show_table("things", frame(name, "z"), THINGS, "Things")
     with (page.folder / "data" / "rfm" / "things.csv").open(encoding="utf-8", newline="") as lines:
         assert [row["name"] for row in csv.DictReader(lines)] == [name, "z"]
+
+
+@pytest.mark.parametrize("name", ["=1+1", " @SUM(1)", '"=1', "-Minus", "＝1", "\tx"])
+def test_what_a_spreadsheet_could_take_for_a_formula_is_text_in_the_csv_and_as_it_is_in_parquet(page, name):
+    page.show_table("things", frame(name, "z"), THINGS, "Things")
+    path = page.folder / "data" / "rfm" / "things.csv"
+    with path.open(encoding="utf-8", newline="") as lines:
+        assert [row["name"] for row in csv.DictReader(lines)] == [f"\\{name}", "z"]
+    assert list(pd.read_parquet(path.with_suffix(".parquet"))["name"]) == [name, "z"]
 
 
 def test_a_lone_carriage_return_comes_back_from_the_csv(page):

@@ -34,20 +34,6 @@ def refused(fresh, command, ran):
 
 
 @pytest.mark.parametrize(
-    "month",
-    [
-        "2024-13", "2024-00", "2024-1", "24-01", "202401", "2024-01-01", " 2024-01", "2024-01 ", "2024-01\n", "2024_01",
-        "1_000-01", "0000-01", "9999-12", "２０２４-０１", "２０２４-01", "٢٠٢٤-٠١", "-2024-01", "latest", "True",
-        "../../x", "/abs", "CON", "..\\..", "2024-01/../../x", "'; DROP TABLE orders", "$(reboot)",
-    ],
-)  # fmt: skip
-def test_a_month_is_four_digits_and_two_and_nothing_else(refused, fresh, month):
-    before = sorted(fresh.path.parent.iterdir())
-    refused(2, f"E-PAR-3 file={RUN} rows=- fix=month ", f"MONTH={month}")
-    assert sorted(fresh.path.parent.iterdir()) == before
-
-
-@pytest.mark.parametrize(
     ("override", "line"),
     [
         ("MNOTH=2026-10", "E-PAR-1 file=command line column=mnoth rows=- fix=unknown 'mnoth', did you mean 'month'?"),

@@ -26,6 +26,7 @@ from python_calamine import CalamineWorkbook
 from scipy.stats import poisson
 
 from crm_analysis.sources.sample import Company, draw_company, write_sample_company
+from crm_analysis.sources.sample_doubles import N_DOUBLES, draw_doubles
 from crm_analysis.sources.sample_truth import DIRT, TRUTH
 
 CLEAN_LINE = {
@@ -309,8 +310,10 @@ def test_customers_sheet(folder, orders_of_customers):
         "Phone",
         "Postcode",
     ]
+    customers, doubles = customers[:-N_DOUBLES], customers[-N_DOUBLES:]
     assert len({customer["Phone"] for customer in customers}) == len(customers)
     assert {customer["Customer No"] for customer in customers} == set(orders_of_customers)
+    assert not {customer["Customer No"] for customer in doubles} & set(orders_of_customers)
     assert all(customer["E-mail"].endswith("@example.com") for customer in customers)
     assert all(type(customer["Signup Date"]) is date for customer in customers)
     without_birth_year = {customer["Customer Type"] for customer in customers if customer["Birth Year"] == ""}
@@ -322,12 +325,22 @@ def test_customers_sheet(folder, orders_of_customers):
 
 def test_signup_is_the_day_of_the_first_order(folder, clean_lines):
     _, customers = read_customers(folder)
-    signup = {customer["Customer No"]: customer["Signup Date"].isoformat() for customer in customers}
+    signup = {customer["Customer No"]: customer["Signup Date"].isoformat() for customer in customers[:-N_DOUBLES]}
     first = {}
     for line in clean_lines:
         first.setdefault(line["Customer No"], line["Order Date"][:10])
     del first[""]
     assert first == signup
+
+
+def test_doubles_are_customers_written_again(company):
+    doubles = draw_doubles(company.customers, 20231101)
+    first = company.customers.set_index("Customer No").loc[doubles["same_as"]]
+    assert doubles["Customer No"].is_unique and not doubles["Customer No"].isin(company.customers["Customer No"]).any()
+    assert (doubles["Postcode"].to_numpy() == first["Postcode"].to_numpy()).all()
+    assert (doubles["Signup Date"].to_numpy() > first["Signup Date"].to_numpy()).all()
+    assert not (doubles["E-mail"].isna() & doubles["Phone"].isna()).any()
+    assert (doubles["Name"].to_numpy() != first["Name"].to_numpy()).mean() > 0.9
 
 
 def test_products_file(folder, clean_lines):
