@@ -8,7 +8,7 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.checks.noticed import mask
-from crm_analysis.cleaning.merging import DECIDED
+from crm_analysis.cleaning.merging import DECIDED, explain
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
@@ -78,9 +78,6 @@ def _add_outcome(pairs: Table, tables: Tables) -> Table:
 
 def _choose_examples(pairs: Table) -> pd.DataFrame:
     """PAIRS_SHOWN: the surest pair that was merged, and the surest two of those that wait."""
-    # What compares customers takes half a second to load: only where some were compared.
-    from crm_analysis.cleaning.duplicates import explain
-
     by = ["customer_id", "other_customer_id"]
     found = []
     for outcome, n in ((MERGED, 1), (WAITING, 2)):

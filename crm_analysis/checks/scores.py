@@ -57,6 +57,7 @@ WHY = {
 EMPTY = mark("“{column}” is empty in {gap} of its rows")
 LATE = mark("its newest row is of {day}, {n} days before the month's end")
 WELL = mark("nothing speaks against it")
+OPTIONAL = mark("{gap} of its cells are empty, hardly any where it must have a value")
 NO_ROWS = mark("it has no row up to the month")
 
 
@@ -126,9 +127,11 @@ def judge(
             )
         if not part["n_rows"].iloc[0]:
             told = [_(NO_ROWS)]
+        well = _(OPTIONAL).format(gap=language.percent(1 - shares["completeness"]))
+        well = well if shares["completeness"] < care_below["completeness"] else _(WELL)
         verdict = UNFIT if is_unfit else CARE if told else FIT
         found = {f"{one}_share": shares.get(one) for one in DIMENSIONS}
-        rows.append({"table": table, "verdict": verdict, **found, "why": _("; ").join(told) or _(WELL)})
+        rows.append({"table": table, "verdict": verdict, **found, "why": _("; ").join(told) or well})
     frame = pd.DataFrame(rows, columns=list(SCORES.columns))
     order = frame["verdict"].map({UNFIT: 0, CARE: 1, FIT: 2})
     return SCORES.frame(frame.iloc[order.argsort(kind="stable")])

@@ -50,6 +50,8 @@ GAPS = Shape(
     },
 )
 MAX_DAYS = 100_000
+# What happens when somebody plans it has no rhythm, and a day without it is no gap.
+PLANNED = ("campaigns", "campaign_contacts")
 
 
 def list_days(tables: Tables, name: str, as_of: date) -> list[date]:
@@ -99,10 +101,10 @@ def find_rhythm(days: list[date], as_of: date, min_gap_days: int) -> Rhythm | No
 def summarise_timeliness(
     tables: Tables, names: Iterable[str], as_of: date, previous_as_of: date, min_gap_days: int
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """TIMELINESS and GAPS of those of these tables that have dates."""
+    """TIMELINESS and GAPS of those of these tables that have dates and a rhythm."""
     rows, gaps = [], []
     for name in names:
-        days = list_days(tables, name, as_of)
+        days = list_days(tables, name, as_of) if name not in PLANNED else []
         if not days:
             continue
         now, before = (find_rhythm(days, one, min_gap_days) for one in (as_of, previous_as_of))

@@ -45,7 +45,8 @@ PLACE = 90
 MAX_NOTED = 1_000_000
 # How many sentences of one kind stand on the first screen.
 MAX_TOLD = 3
-# What a reader sees of a table's timeliness; the rest is in its file.
+# What a reader sees of a table's timeliness and of what is unlike the months before; the rest is in their files.
+DRIFT = ("month", "code", "sentence")
 RHYTHM = (
     "table", "newest_date", "n_days_behind", "n_days_behind_before", "usual_gap_days", "n_gaps", "covered_share", "is_late",
 )  # fmt: skip

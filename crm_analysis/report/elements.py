@@ -20,8 +20,8 @@ NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
 # More rows may be parted between pages; more columns are set in small letters there.
 LONG, WIDE = 20, 8
-# Letters of a cell that make it a sentence.
-LONG_TEXT = 24
+# Letters up to which a word is never broken, and from which a cell is a sentence.
+SHORT_TEXT, LONG_TEXT = 5, 24
 # Where a caption's number goes: tables and figures are counted in the order of the finished page.
 NUMBER = "<!--number of {}-->"
 
@@ -109,7 +109,7 @@ def _text_class(text: str) -> Markup:
     """Sentences need room on a narrow screen, and names, dates and codes are not to be broken."""
     if len(text) > LONG_TEXT:
         return Markup(' class="words"')
-    return Markup(' class="name"') if len(text) > 8 and " " not in text else Markup("")
+    return Markup(' class="name"') if len(text) > SHORT_TEXT and " " not in text else Markup("")
 
 
 @dataclass(frozen=True)

@@ -66,6 +66,7 @@ class Page:
         self.currency = self.meta.currency
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None, "picture": None}
         self._shapes: dict[str, Shape] = {}
+        self._warned: list[str] = []
         (self.folder / "data" / name).mkdir(parents=True, exist_ok=True)
         # For JupyterLab; a report's page has its own.
         display({"text/html": f"<style>{lab_style()}</style>"}, raw=True, metadata={})
@@ -109,6 +110,7 @@ class Page:
         )
 
     def show_warnings(self, sentences: Sequence[str]) -> None:
+        self._warned = [*self._warned, *sentences]
         for one in sentences:
             self._display(Markup('<p class="warning"><strong>{}</strong> {}</p>').format(_("Note:"), one), SUMMARY)
 
@@ -151,8 +153,9 @@ class Page:
         self._display(elements.cards(figures, self.currency) + elements.definitions(figures), SUMMARY)
 
     def show_findings(self, sentences: Sequence[str]) -> None:
+        """What the report found; what stands above it as a warning is not said again there, but on the front page."""
         self._told["findings"] = list(sentences)
-        self._display(elements.findings(sentences), SUMMARY)
+        self._display(elements.findings([one for one in sentences if one not in self._warned]), SUMMARY)
 
     # What to do.
 

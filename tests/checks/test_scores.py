@@ -90,3 +90,10 @@ def test_the_change_is_on_the_earlier_share_and_unknown_without_dates():
     )
     assert found.at[("t", "consistency"), "n_rows"] == 7
     assert found.loc["u", "before_share"].isna().all() and len(found.loc["u"]) == 3
+
+
+def test_what_is_empty_where_nothing_must_stand_is_told_and_no_reason_against_a_table():
+    columns = pd.DataFrame([("order_lines", "order_id", 1.0)], columns=list(NO_COLUMNS))
+    found = judge(columns=columns, completeness=0.5)
+    assert found["verdict"] == scores.FIT
+    assert found["why"] == "50.0% of its cells are empty, hardly any where it must have a value"

@@ -252,7 +252,7 @@ def test_no_person_is_in_any_byte_of_what_is_published(hostile):
 
 def test_what_a_cell_says_when_it_fails_names_no_person(root, command):
     name, phone, email = persons()[0]
-    root.hollow_notebook("quality", {LATE: f"raise ValueError({name!r}, {phone!r}, {email!r})"})
+    root.hollow_notebook("quality", {LATE: f"raise ValueError({name!r} + '\\n\\n' + {phone!r} + '\\r' + {email!r})"})
     done = command(root)
     assert done.failed(5, f"E-RPT-1 file=quality.ipynb rows=cell {LATE} fix=ValueError in this cell")
     assert not any(one in done.out + done.err for one in canaries())
