@@ -79,7 +79,7 @@ def test_a_reject_is_kept_with_what_stood_in_its_column(make_shop):
     lines = ["A,c, soon,1,5.00", "B,c,2024-01-31,many,5.00", "C,c,2024-01-31,-1,5.00", "D,c"]
     found = {row["reason"]: row["value"] for row in make_shop(*lines).rows("rejects")}
     assert found == {
-        "E-DATE-1 ordered_at": " soon",
+        "E-DATE-1 ordered_at": "soon",
         "E-NUM-1 quantity": "many",
         "E-NUM-5 line_amount": "-5.00",
         "E-ROW-3": None,
