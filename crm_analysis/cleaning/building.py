@@ -189,8 +189,7 @@ class Building:
     def _swapped_hint(self, name: str, reason: str, texts: list[str], is_text: bool) -> str:
         column = CANONICAL[name].columns.get(reason.partition(" ")[2])
         formats = date_formats(column.type, self.contract.tables[name].format, is_text) if column else []
-        swapped = [swap_day_and_month(one) for one in formats]
-        return next((f"it looks like {one}; " for one in swapped if reads_swapped(texts, one)), "")
+        return next((f"it looks like {swap_day_and_month(one)}; " for one in formats if reads_swapped(texts, one)), "")
 
     def _find_examples(self, rows: Table, reason: str, all_records: list[Records]) -> tuple[int, list[int]]:
         """The first file with rows that are rejected for this reason, and their lines in it."""
