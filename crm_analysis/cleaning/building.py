@@ -26,7 +26,7 @@ from crm_analysis.cleaning.headers import match_columns, notice_ignored
 from crm_analysis.cleaning.noticing import notice_tables
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
-from crm_analysis.cleaning.texts import Cells
+from crm_analysis.cleaning.texts import Cells, show_controls
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
 from crm_analysis.schema import CANONICAL, IDENTITY, REJECTS, WARNINGS
@@ -69,7 +69,8 @@ class Building:
             all_records.append(records)
         self.tell(f"cleaning {name}")
         staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
-        rows = refuse_conflicts(staged, name, table)
+        unseen = {one.column for records in all_records for one in records.noticed if one.code == "E-CTRL-3"}
+        rows = refuse_conflicts(show_controls(staged, unseen), name, table)
         rows = rules.find_duplicates(rows, name, table)
         rows = spread_order_amounts(rules.settle(rows), table)
         labels = self.labels[name] = [one.label for one in inputs]
@@ -174,7 +175,9 @@ class Building:
     ) -> None:
         """Stop where too many rows are rejected, or fewer but with day and month in each other's place."""
         reason = ledgers.stopping_reason(ledger, self.contract.tables[name])
-        dates = reason or ledgers.frequent_reason(ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE)
+        dates = reason or ledgers.frequent_reason(
+            ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE, ledgers.MIN_SWAPPED
+        )
         if dates is None:
             return
         file, lines = self._find_examples(rows, dates, all_records)

@@ -23,6 +23,8 @@ MAX_LEDGER_ROWS = 1_000_000
 MAX_REJECTED_ROWS_SHARE, MAX_REJECTED_MONEY_SHARE = 0.05, 0.02
 # A few unmarked returns, or a few moments still to come, are slips; more are another way of writing.
 MAX_UNMARKED_SHARE, MAX_FUTURE_SHARE, MAX_SWAPPED_SHARE = 0.005, 0.01, 0.01
+# One or two days in the month's place tell nothing of the others.
+MIN_SWAPPED = 3
 WARN_REJECTED_ROWS_SHARE, WARN_REJECTED_MONEY_SHARE = 0.01, 0.005
 
 
@@ -114,11 +116,12 @@ def stopping_reason(ledger: pd.DataFrame, table: TableContract) -> str | None:
     return next((one for one in found if one), commonest_reason(ledger) if too_many_rejects(ledger) else None)
 
 
-def frequent_reason(ledger: pd.DataFrame, code: str, bound: float) -> str | None:
-    """The commonest reason with this code, where more than this share of the rows is rejected for it."""
+def frequent_reason(ledger: pd.DataFrame, code: str, bound: float, least: int = 1) -> str | None:
+    """The commonest reason with this code, where more than this share of the rows, and ``least``, are rejected for it."""
     n = ledger.loc[ledger["fate"].isin(["used", "rejected"]), "n_rows"].sum()
-    known = ledger[(ledger["fate"] == "rejected") & (ledger["reason"].fillna("").str.partition(" ")[0] == code)]
-    return commonest_reason(known) if known["n_rows"].sum() > bound * n else None
+    codes = ledger["reason"].map(lambda reason: str(reason).partition(" ")[0])
+    known = ledger[(ledger["fate"] == "rejected") & (codes == code)]
+    return commonest_reason(known) if known["n_rows"].sum() >= least and known["n_rows"].sum() > bound * n else None
 
 
 def notice_derived(completeness: pd.DataFrame) -> list[Noticed]:

@@ -2,21 +2,23 @@
 
 Done by Arrow on the batches of a file, and of a column only where its bytes call for it: one of plain letters and digits costs
 next to nothing. Ids that look alike become alike: compatibility forms (NFKC: full-width, ligatures), blanks around them and
-characters without a shape go; their case stays unless the contract's ``ids`` folds it. Other texts keep their signs (½, ™): only
-composed letters (NFC) and full-width forms get one spelling, and control characters become U+FFFD.
+characters without a shape go; their case stays unless the contract's ``ids`` folds it. Other texts keep their signs (½, ™, ，): only
+composed letters (NFC), and letters and digits of another width, get one spelling, and control characters become U+FFFD.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import narwhals as nw
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from crm_analysis.engine import Table
 from crm_analysis.sources.contract import Ids
 from crm_analysis.sources.records import CELL_STEP, LINE, LONE_SURROGATE, Noticed
 
@@ -31,12 +33,15 @@ _SHAPELESS = r"\x{ad}\x{61c}\x{180e}\x{200b}\x{200e}\x{200f}\x{202a}-\x{202e}\x{
 _JOINERS = r"\x{200c}\x{200d}"
 _UNSEEN = f"{_CONTROLS}|[{_SHAPELESS}]"
 _UNSEEN_IN_IDS = f"{_CONTROLS}|[{_SHAPELESS}{_JOINERS}]"
-_WIDE = r"[\x{3000}\x{ff01}-\x{ffee}]"
-_WIDE_RUN = re.compile("[\u3000\uff01-\uffee]+")
+# Letters, digits and blanks of another width; full-width punctuation is how Chinese and Japanese are written.
+_WIDE = r"[\x{3000}\x{ff10}-\x{ff19}\x{ff21}-\x{ff3a}\x{ff41}-\x{ff5a}\x{ff66}-\x{ff9f}]"
+_WIDE_RUN = re.compile("[\u3000\uff10-\uff19\uff21-\uff3a\uff41-\uff5a\uff66-\uff9f]+")
 # A number as a spreadsheet shows a long one: its last digits are lost.
 _EXPONENT = r"^[+-]?\d+(?:[.,]\d+)?[eE][+-]?\d+$"
 _MOST_LINES = 20
 CHANGED, REFUSED = "_changed", "_refused"
+# Stands for a control character until texts that were read in a wrong encoding have been counted, which U+FFFD betrays.
+CONTROL_MARK = "\ufdd1"
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,13 @@ class Use:
     is_text: bool = False
     is_folded: bool = False
     max_length: int | None = None
+
+
+def show_controls(rows: Table, columns: Iterable[str]) -> Table:
+    """Typed rows with U+FFFD for each control character in these columns."""
+    names = rows.collect_schema()
+    shown = [nw.col(one).str.replace_all(CONTROL_MARK, "\ufffd", literal=True) for one in columns if one in names]
+    return rows.with_columns(*shown) if shown else rows
 
 
 def spell(values: Sequence[str], use: Use, ids: Ids) -> list[str]:
@@ -137,7 +149,7 @@ def _spell(texts: pa.StringArray, use: Use, ids: Ids) -> pa.StringArray:
         return pc.utf8_lower(texts) if ids.case == "fold" else texts
     if not use.is_text:
         return pc.utf8_normalize(texts, "NFKC") if use.is_folded else texts
-    texts = pc.replace_substring_regex(pc.replace_substring_regex(texts, _CONTROLS, "\ufffd"), f"[{_SHAPELESS}]", "")
+    texts = pc.replace_substring_regex(pc.replace_substring_regex(texts, _CONTROLS, CONTROL_MARK), f"[{_SHAPELESS}]", "")
     texts = pc.utf8_normalize(texts, "NFC")
     wide = pc.match_substring_regex(texts, _WIDE)
     if pc.any(wide).as_py():

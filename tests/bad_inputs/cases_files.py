@@ -256,6 +256,7 @@ CASES = [
         what="Ctrl-Z elsewhere is a character like another",
         files=orders("A\x1a1,c1,2024-05-01,1,1.00"),
         ledger={("used", None): 1},
+        warnings={("E-CTRL-3", "order_id"): 1},
     ),
     *(
         Case(id=id_, what=f"a file of {what}", files={"orders.csv": content}, exit_code=3, code="E-FILE-1")

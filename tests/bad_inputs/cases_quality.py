@@ -93,6 +93,7 @@ CASES = [
         what="orders of customers who are not in the table of customers",
         files={**orders("A,known,2024-05-01,1,5.00", "B,unknown,2024-05-01,1,5.00"), "customers.csv": "customer\nknown\n"},
         contract=CUSTOMERS,
+        warnings={("E-REF-2", "customer_id"): 201},
         check=counts_both_sides,
         handler="crm_analysis.checks.consistency:_references",
         without=lambda *_: [],

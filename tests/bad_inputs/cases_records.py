@@ -112,7 +112,7 @@ CASES = [
         what="of an invoice that was exported again the last row is used, and told where it differs",
         contract=PAYMENTS,
         files=invoices("A,c,2024-05-01,2024-05-31,,10.00", "A,c,2024-05-01,2024-05-31,2024-05-20,10.00"),
-        warnings={("E-KEY-1", "invoice_id"): 1},
+        warnings={("E-KEY-2", "invoice_id"): 1},
         check=holds("payments", "paid_date", "2024-05-20"),
     ),
 ]

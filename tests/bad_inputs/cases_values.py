@@ -663,7 +663,7 @@ KEYS = [
         what="equal rows without an id are used, and the reader is told",
         contract=ORDERS.replace("order_id: order, ", ""),
         files={"orders.csv": HEADER + "x,c1,2024-05-01,1,5.00\n" * 3 + "x,c2,2024-05-01,1,5.00\n"},
-        warnings={("E-DUP-8", None): 2},
+        warnings={("E-DUP-8", None): 2, ("E-HDR-5", "order, pieces"): 4},
         check=lambda source: _sums(source, "c1", net=15),
         handler="crm_analysis.cleaning.rules:notice_repetitions",
         without=lambda used: [],
@@ -702,7 +702,7 @@ KEYS = [
     Case(
         id="A79",
         what="two amounts of one order, where a row is an order",
-        contract=ORDERS,
+        contract=ORDERS.replace("order_amount: price", "order_amount: price, quantity: pieces"),
         files=orders(
             "A,c1,2024-05-01,1,5.00", "A,c1,2024-05-01,1,6.00", "A,c1,2024-05-01,1,6.00", "B,c1,2024-05-01,1,6.00"
         ),

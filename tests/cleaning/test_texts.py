@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from crm_analysis.cleaning.texts import REFUSED, Cells, Use, changed, spell
+from crm_analysis.cleaning.texts import CONTROL_MARK, REFUSED, Cells, Use, changed, spell
 from crm_analysis.sources.contract import Ids
 from crm_analysis.sources.records import LINE
 
@@ -30,7 +30,7 @@ def cells(texts: list[str], use: Use, ids: Ids = EXACT) -> tuple[list[str], list
     ("use", "text", "expected"),
     [
         (ID, "ＡＢ１\u00a0２", "AB1 2"), (ID, "ﬁ½①", "fi1\u204421"), (ID, "a\u200d\u200c\u00adb", "ab"), (ID, "a\x1bb", "ab"),
-        (TEXT, "ＡＢ１ ½ ™ ①", "AB1 ½ ™ ①"), (TEXT, "ｶﾞ（大）", "ガ(大)"), (TEXT, "e\u0301", "é"), (TEXT, "a\x1b\x7fb", "a��b"),
+        (TEXT, "ＡＢ１ ½ ™ ①", "AB1 ½ ™ ①"), (TEXT, "ｶﾞ（Ｌ，１）", "ガ（L，1）"), (TEXT, "e\u0301", "é"), (TEXT, "a\x1b\x7fb", f"a{CONTROL_MARK * 2}b"),
         (TEXT, "👨\u200d👩", "👨\u200d👩"), (TEXT, "\u202eabc\u2069", "abc"), (TEXT, " a\tb\n ", "a\tb"),
         (TEXT, "\ufeff\u3000王芳\u00a0", "王芳"), (TEXT, "\x0b x \x0c", "x"), (TEXT, "a\0b", "a\0b"),
         (NUMBER, "\u00a01\u202f234 ", "1\u202f234"), (NUMBER, "１２", "１２"), (FOLDED, "（１２）", "(12)"),
