@@ -175,9 +175,7 @@ class Building:
     ) -> None:
         """Stop where too many rows are rejected, or fewer but with day and month in each other's place."""
         reason = ledgers.stopping_reason(ledger, self.contract.tables[name])
-        dates = reason or ledgers.frequent_reason(
-            ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE, ledgers.MIN_SWAPPED
-        )
+        dates = reason or ledgers.frequent_reason(ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE, ledgers.MIN_SWAPPED)
         if dates is None:
             return
         file, lines = self._find_examples(rows, dates, all_records)
