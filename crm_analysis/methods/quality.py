@@ -411,6 +411,11 @@ def plot_completeness(by_column: pd.DataFrame, ax: Axes | None = None) -> Axes:
     )  # fmt: skip
 
 
+def moved(changes: pd.DataFrame) -> pd.DataFrame:
+    """The dimensions whose change shows in tenths of a point, the deepest fall first."""
+    return changes[changes["now_change"].abs() >= 0.0005].sort_values(["now_change", "table", "dimension"])
+
+
 def not_full(by_column: pd.DataFrame) -> pd.DataFrame:
     """The columns that are not filled in each row and should be."""
     return by_column[by_column["filled_share"] < 1].reset_index(drop=True)
