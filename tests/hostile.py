@@ -73,6 +73,7 @@ def contract() -> dict:
         "description": NAMES[1],
         "currency": "EUR",
         "time_zone": "Europe/Berlin",
+        "country": "DE",
         "covers_until": "2024-06-29",
         "tables": {
             "order_lines": {
@@ -88,6 +89,7 @@ def contract() -> dict:
                 "format": {"sheet": SHEET},
                 "columns": {"customer_id": "id", "signed_up_date": "since"},
                 "attributes": {"region": "region"},
+                "identity": {"columns": {"customer_name": "full name", "phone": "mobile", "email": "e-mail"}},
             },
             "products": {
                 "files": ["data/products.csv"],

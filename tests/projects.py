@@ -50,6 +50,12 @@ NEEDS = {
 }  # fmt: skip
 
 
+def code_cells(method: str) -> list[int]:
+    """The numbers, from 1, of the cells of a method's notebook that hold code."""
+    cells = json.loads((PROJECT / "notebooks" / f"{method}.ipynb").read_text(encoding="utf-8"))["cells"]
+    return [number for number, cell in enumerate(cells, 1) if cell["cell_type"] == "code"]
+
+
 def months_of(item: pytest.Item) -> set[str]:
     """The months (MONTHS) that a test looks at or breaks."""
     chosen = item.callspec.params if hasattr(item, "callspec") else {}

@@ -175,9 +175,7 @@ class Building:
     ) -> None:
         """Stop where too many rows are rejected, or fewer but with day and month in each other's place."""
         reason = ledgers.stopping_reason(ledger, self.contract.tables[name])
-        dates = reason or ledgers.frequent_reason(
-            ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE, ledgers.MIN_SWAPPED
-        )
+        dates = reason or ledgers.frequent_reason(ledger, "E-DATE-1", ledgers.MAX_SWAPPED_SHARE, ledgers.MIN_SWAPPED)
         if dates is None:
             return
         file, lines = self._find_examples(rows, dates, all_records)
@@ -192,8 +190,7 @@ class Building:
     def _swapped_hint(self, name: str, reason: str, texts: list[str], is_text: bool) -> str:
         column = CANONICAL[name].columns.get(reason.partition(" ")[2])
         formats = date_formats(column.type, self.contract.tables[name].format, is_text) if column else []
-        swapped = [swap_day_and_month(one) for one in formats]
-        return next((f"it looks like {one}; " for one in swapped if reads_swapped(texts, one)), "")
+        return next((f"it looks like {swap_day_and_month(one)}; " for one in formats if reads_swapped(texts, one)), "")
 
     def _find_examples(self, rows: Table, reason: str, all_records: list[Records]) -> tuple[int, list[int]]:
         """The first file with rows that are rejected for this reason, and their lines in it."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import partial, reduce
+from functools import reduce
 
 import narwhals as nw
 
@@ -310,9 +310,12 @@ def swap_day_and_month(written: str) -> str:
     return re.sub("%[dm]", lambda found: "%d" if found[0] == "%m" else "%m", written)
 
 
-def reads_swapped(texts: list[str], swapped: str) -> bool:
-    """Whether each of the lines has a cell that reads by this format."""
-    return bool(texts) and all(any(map(partial(_reads, swapped), _CELL.split(text))) for text in texts)
+def reads_swapped(texts: list[str], written: str) -> bool:
+    """Whether each of the lines has a cell that reads with day and month of this format swapped, and not as it is."""
+    swapped = swap_day_and_month(written)
+    return bool(texts) and all(
+        any(_reads(swapped, cell) and not _reads(written, cell) for cell in _CELL.split(text)) for text in texts
+    )
 
 
 _CELL = re.compile("[,;|\t\"']")

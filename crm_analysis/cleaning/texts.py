@@ -149,7 +149,9 @@ def _spell(texts: pa.StringArray, use: Use, ids: Ids) -> pa.StringArray:
         return pc.utf8_lower(texts) if ids.case == "fold" else texts
     if not use.is_text:
         return pc.utf8_normalize(texts, "NFKC") if use.is_folded else texts
-    texts = pc.replace_substring_regex(pc.replace_substring_regex(texts, _CONTROLS, CONTROL_MARK), f"[{_SHAPELESS}]", "")
+    texts = pc.replace_substring_regex(
+        pc.replace_substring_regex(texts, _CONTROLS, CONTROL_MARK), f"[{_SHAPELESS}]", ""
+    )
     texts = pc.utf8_normalize(texts, "NFC")
     wide = pc.match_substring_regex(texts, _WIDE)
     if pc.any(wide).as_py():

@@ -40,9 +40,9 @@ class Candidate:
 
 
 def find_tables(columns: list[Column], label: str) -> list[Candidate]:
-    """The canonical tables that these columns may be, the likeliest first."""
+    """The canonical tables with words of their own that these columns may be, the likeliest first."""
     product = find_product(columns)
-    found = [_match_table(table, columns, label, product) for table in CANONICAL]
+    found = [_match_table(table, columns, label, product) for table in COLUMNS]
     return sorted((one for one in found if one is not None), key=lambda one: -one.score)
 
 

@@ -40,7 +40,10 @@ def find_currency(amounts: Iterable[Column], columns: Iterable[Column], titles: 
             codes = [code.upper() for code in one.values]
             if len(codes) == 1 and codes[0] in list_currencies():
                 return Decision(codes[0], f"column {one.name} says so in every row")
-            return Decision(DECIDE, f"column {one.name} holds {', '.join(codes[:5])}: one contract has one currency")
+            return Decision(
+                DECIDE,
+                f"column {one.name} holds {', '.join(codes[:5])}: choose that of the reports, and give the table rates for the others",
+            )
     signs: Counter = Counter()
     for one in amounts:
         for value in one.some_values:

@@ -158,6 +158,7 @@ _ORDER_COLUMNS = {
     "region": "region|country|state|customer region|city",
     "channel": "channel|store|store name|store id|order channel",
     "salesperson": "employee|employee name|sales employee|employee id",
+    "currency": "currency|order currency",
 }
 COLUMNS = {
     "order_lines": {

@@ -56,6 +56,14 @@ def _shares(*numbers: float) -> Mapping[str, float]:
     return dict(zip(scores.DIMENSIONS, numbers, strict=True))
 
 
+# Amounts nearer to the median than MIN_OUTLIER_RATIO are not noted in the database.
+_BOUNDS = {
+    "examples_per_reason": (0, 100), "min_gap_days": (1, 365), "rows_ratio": (1.1, 1000), "share_change": (0.01, 1),
+    "category_share": (0.001, 1), "min_month_rows": (1, 1_000_000), "outlier_ratio": (MIN_OUTLIER_RATIO, 1_000_000),
+    "list_outliers": (0, 50),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Params:
     """``examples_per_reason``: how many rejected rows are listed for each reason. ``min_gap_days``: fewer days without rows are no
@@ -77,20 +85,9 @@ class Params:
     unfit_below: dict[str, float] = field(default_factory=lambda: _shares(0.5, 0.95, 0.8, 0.7, 0.8))
 
     def __post_init__(self) -> None:
-        if not 0 <= self.examples_per_reason <= 100:
-            raise ValueError(f"examples_per_reason is {self.examples_per_reason}; it goes from 0 to 100")
-        if not 1 <= self.min_gap_days <= 365:
-            raise ValueError("min_gap_days goes from 1 to 365")
-        if not self.rows_ratio > 1:
-            raise ValueError("rows_ratio must be above 1")
-        if not (0 < self.share_change <= 1 and 0 < self.category_share <= 1):
-            raise ValueError("share_change and category_share go from 0 to 1")
-        if self.min_month_rows < 1:
-            raise ValueError("min_month_rows must be at least 1")
-        if self.outlier_ratio < MIN_OUTLIER_RATIO:
-            raise ValueError(f"outlier_ratio must be at least {MIN_OUTLIER_RATIO}: the database notes no others")
-        if not 0 <= self.list_outliers <= 50:
-            raise ValueError("list_outliers goes from 0 to 50")
+        for name, (least, most) in _BOUNDS.items():
+            if not least <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}; it goes from {least} to {most}")
         for name, shares in (("care_below", self.care_below), ("unfit_below", self.unfit_below)):
             if set(shares) != set(scores.DIMENSIONS) or not all(0 <= one <= 1 for one in shares.values()):
                 raise ValueError(f"{name} needs a share from 0 to 1 for each of {', '.join(scores.DIMENSIONS)}")
@@ -412,6 +409,11 @@ def plot_completeness(by_column: pd.DataFrame, ax: Axes | None = None) -> Axes:
         shown, "name", "filled_share", language.percent, xlabel=_("share of rows with a value"),
         ax=ax,
     )  # fmt: skip
+
+
+def moved(changes: pd.DataFrame) -> pd.DataFrame:
+    """The dimensions whose change shows in tenths of a point, the deepest fall first."""
+    return changes[changes["now_change"].abs() >= 0.0005].sort_values(["now_change", "table", "dimension"])
 
 
 def not_full(by_column: pd.DataFrame) -> pd.DataFrame:

@@ -22,7 +22,7 @@ import pyarrow.parquet
 import pytest
 from catalogue import Case, orders
 from jupyter_client.kernelspec import NoSuchKernel
-from projects import Root, at_work_in, comes_true, finish
+from projects import Root, at_work_in, code_cells, comes_true, finish
 from published import OnFresh, OnHostile, OnMonth, OnTwins, before_work, command, failing, hollow, page_of, tells
 
 from crm_analysis import fonts, warehouse
@@ -30,7 +30,7 @@ from crm_analysis.report import execute, preflight, publish, render
 from crm_analysis.sources import files
 
 # A cell of notebooks/quality.ipynb with code.
-LATE = 26
+LATE = code_cells("quality")[-2]
 N_KILLS = 3
 INDEX = "reports/sample/2026-10/index.html"
 LINES = orders("A1,c1,2024-05-01,1,1.00", "A2,c2,2024-05-02,1,1.00", good=False)

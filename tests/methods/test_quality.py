@@ -236,3 +236,14 @@ def test_uci_five_dimensions_of_november(online_retail, connection):
         [61621, Decimal("77183.600")], [61626, Decimal("-77183.600")],
     ]  # fmt: skip
     assert (result.drift["code"] != "E-DRIFT-1").all()
+
+
+def test_only_what_moved_is_shown_the_deepest_fall_first():
+    changes = pd.DataFrame(
+        {
+            "table": ["a", "a", "b", "b"],
+            "dimension": ["w", "x", "y", "z"],
+            "now_change": [0.0004, 0.02, -0.3, float("nan")],
+        }
+    )
+    assert quality.moved(changes)["dimension"].tolist() == ["y", "x"]

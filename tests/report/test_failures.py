@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from projects import code_cells
 
 # Two cells of notebooks/quality.ipynb with code, and its end.
-EARLY, LATE, END = 4, 60, 62
+_, EARLY, *_, LATE, END = code_cells("quality")
 
 
 @pytest.fixture

@@ -16,12 +16,13 @@ import pyarrow.parquet
 import pypdf
 import pytest
 from hostile import persons
+from projects import code_cells
 
 from crm_analysis.errors import ReportError
 from crm_analysis.report import execute
 
 # A cell of notebooks/quality.ipynb with code.
-LATE = 26
+LATE = code_cells("quality")[-2]
 
 
 # --- audited: a notebook that did not run as it should is no report --------------------------------------------------
