@@ -86,7 +86,11 @@ def prepare(root: Path) -> None:
         writer = csv.writer(file)
         writer.writerow(["r_score", "f_score", "segment", "priority", "action"])
         for r, row in rfm.GRID.items():
-            writer.writerows([r, f, one, rfm.PRIORITY.index(one) + 1, rfm.ADVICE[one]] for f, one in enumerate(row, 1))
+            writer.writerows(
+                [r, f, one, priority, action]
+                for f, one in enumerate(row, 1)
+                for priority, _stance, action in [rfm.ADVICE[one]]
+            )
 
 
 if __name__ == "__main__":

@@ -350,7 +350,7 @@ class _Utf8(io.RawIOBase):
         )
         self._decoder = codecs.getincrementaldecoder(self._encoding)("mark surrogate")
         self._pending = start[len(bom) :]
-        self._out = b""
+        self._out, self._at = b"", 0
         self._n_bytes, self._n_lines = len(bom), 0
         self._ends = False
         self._quote = (_QUOTES[written.quote] or '"').encode()
@@ -377,10 +377,10 @@ class _Utf8(io.RawIOBase):
         return len(data)
 
     def read(self, size: int = -1) -> bytes:
-        while (size < 0 or len(self._out) < size) and not self._ends:
-            self._out += self._next()
-        size = len(self._out) if size < 0 else size
-        data, self._out = self._out[:size], self._out[size:]
+        while (size < 0 or len(self._out) - self._at < size) and not self._ends:
+            self._out, self._at = self._out[self._at :] + self._next(), 0
+        end = len(self._out) if size < 0 else self._at + size
+        data, self._at = self._out[self._at : end], min(end, len(self._out))
         return data
 
     def _next(self) -> bytes:
