@@ -28,6 +28,11 @@ COLUMNS = Shape(
         "standard_share": Column(
             "fraction", "as it should be written", detail=mark("share of values read as they stand")
         ),
+        "n_repaired": Column(
+            "integer",
+            "respelled",
+            detail=mark("rows whose text was changed to be read: blanks, spelling, filled amounts"),
+        ),
     },
 )
 # What only time brings, if ever: an empty one is no fault, and a full one may tell of later months.

@@ -8,6 +8,7 @@ import gzip
 import io
 import json
 import zipfile
+from collections import Counter
 from pathlib import Path
 
 import nbformat
@@ -125,13 +126,16 @@ def promised(root, method: str) -> dict[str, list[str]]:
         n = sum(row["n_rows"] for row in ledger if row["fate"] in fates)
         return n - sum(row["n_rows"] for row in later) if fates == ("used",) else n
 
-    reasons = {row["reason"] for row in ledger if row["fate"] == "rejected"}
+    reasons = Counter()
+    for row in ledger:
+        reasons[row["reason"]] += row["n_rows"] if row["fate"] == "rejected" else 0
+    commonest = min(filter(None, reasons), key=lambda one: (-reasons[one], one))
     return {
         "run": [manifest["reports"][method]["fingerprint"][:12]],
         "files": [f"{one['label']} ({one['sha256'][:12]})" for one in manifest["inputs"]],
         "rows read": [f"{sum(row['n_rows'] for row in ledger):,}"],
         "used": [f"{count('used'):,}"],
-        "could not be read": [f"{count('rejected'):,}", *sorted(reasons)[:1]],
+        "could not be read": [f"{count('rejected'):,}", commonest],
         "warnings of the data": [f"{manifest['rows']['warnings']:,}"],
         "versions": [
             f"duckdb {manifest['versions']['duckdb']}",
@@ -159,7 +163,10 @@ def test_a_report_tells_the_twelve_things_of_itself(sample, page):  # B10
 
 def test_a_report_tells_why_rows_were_left_out(hostile, parse):  # B10
     found = facts_of(parse((hostile.bundle / "rfm.html").read_text(encoding="utf-8")))
-    assert all(one in found["could not be read"] for one in ("60: ", "E-DATE-1 ordered_at (20)", "(20)"))
+    ledger = pyarrow.parquet.read_table(hostile.database / "ledger.parquet").to_pylist()
+    n = sum(row["n_rows"] for row in ledger if row["fate"] == "rejected")
+    assert n >= 60
+    assert all(one in found["could not be read"] for one in (f"{n}: ", "E-DATE-1 ordered_at (20)", "(20)"))
 
 
 # --- lists -----------------------------------------------------------------------------------------------------------
@@ -188,12 +195,13 @@ def test_every_repair_has_its_count_on_the_quality_page(hostile, parse):  # B18
     found = parse((hostile.bundle / "quality.html").read_text(encoding="utf-8"))
     rows = [[cell.text for cell in row.all("th", "td")] for row in found.all("tr")]
     completeness = pyarrow.parquet.read_table(hostile.database / "completeness.parquet").to_pylist()
-    repaired = [one for one in completeness if one["n_repaired"]]
-    assert repaired
-    for one in repaired:
-        assert any(f"{one['n_repaired']:,}" in row and one["column"] in row and one["table"] in row for row in rows), (
-            one
-        )
+    repaired = Counter()
+    for one in completeness:
+        if (one["month"] or "") <= hostile.bundle.name:
+            repaired[one["table"], one["column"]] += one["n_repaired"]
+    assert +repaired
+    for place, n in (+repaired).items():
+        assert any({*place, f"{n:,}"} <= set(row) for row in rows), place
 
 
 def test_every_warning_has_its_count_on_the_quality_page(hostile, parse):  # B18
