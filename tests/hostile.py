@@ -89,7 +89,7 @@ def contract() -> dict:
                 "format": {"sheet": SHEET},
                 "columns": {"customer_id": "id", "signed_up_date": "since"},
                 "attributes": {"region": "region"},
-                "identity": {"columns": {"customer_name": "full name", "phone": "mobile", "email": "e-mail"}},
+                "identity": {"columns": {"customer_name": "full name", "phone": "mobile", "email": "e-mail"}, "merge": False},
             },
             "products": {
                 "files": ["data/products.csv"],

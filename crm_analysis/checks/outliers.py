@@ -56,20 +56,18 @@ def summarise_amounts(tables: Tables, names: list[str], as_of: date, outlier_rat
 
 
 def _summarise(table: Table, name: str, column: str, outlier_ratio: float) -> list[tuple]:
-    size = nw.col(column).cast(nw.Float64).abs()
-    sizes = table.select(size=size).filter(nw.col("size") > 0)
-    size = nw.col("size")
-    one = engine.collect(
-        sizes.select(n=nw.len(), median=size.median(), mean=size.mean(), total=size.sum(), largest=size.max()), 1
-    ).iloc[0]
+    # Summed exactly: the sum of floating-point numbers depends on their order.
+    exact, size = nw.col("exact"), nw.col("size")
+    sizes = table.select(exact=nw.col(column).abs()).with_columns(size=exact.cast(nw.Float64)).filter(size > 0)
+    sums = sizes.select(n=nw.len(), median=size.median(), total=exact.sum(), largest=size.max())
+    one = engine.collect(sums, 1).iloc[0]
     if not one["n"]:
         return []
     far = sizes.filter(size > outlier_ratio * float(one["median"]))
-    beyond = engine.collect(far.select(n=nw.len(), total=size.sum()), 1).iloc[0].fillna(0)
-    n, n_far = int(one["n"]), int(beyond["n"])
-    without = (one["total"] - beyond["total"]) / (n - n_far)
-    share = beyond["total"] / one["total"]
-    return [(name, column, n, one["median"], one["mean"], without, one["largest"], n_far, share)]
+    beyond = engine.collect(far.select(n=nw.len(), total=exact.sum()), 1).iloc[0].fillna(0).astype(float)
+    n, n_far, total = int(one["n"]), int(beyond["n"]), float(one["total"])
+    without, share = (total - beyond["total"]) / (n - n_far), beyond["total"] / total
+    return [(name, column, n, one["median"], total / n, without, one["largest"], n_far, share)]
 
 
 def list_largest(noted: pd.DataFrame, amounts: pd.DataFrame, month: str, outlier_ratio: float, n: int) -> pd.DataFrame:

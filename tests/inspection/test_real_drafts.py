@@ -45,6 +45,9 @@ def test_a_draft_says_what_the_contract_says(entries_of, project, source):
     draft = entries_of(*FILES[source])
     contract = read_yaml(project / "params" / "sources" / f"{source}.yml")
     assert draft["currency"] == draft["time_zone"] == DECIDE
+    # The files of its campaigns are not looked at here.
+    for name in {"campaigns", "campaign_contacts"} & set(contract["tables"]):
+        del contract["tables"][name]
     for name, table in contract["tables"].items():
         found = draft["tables"][name]
         columns = {key: one for key, one in found["columns"].items() if (source, key) not in SEEN_AND_LEFT_OUT}
