@@ -161,14 +161,17 @@ class Building:
         for number, (one, records) in enumerate(zip(inputs, all_records, strict=True)):
             here = found[found[rules.POSITION] // rules.FILE_STEP == number]
             lines = [rules.line_of(int(position)) for position in here[rules.POSITION]]
-            again = open_records(one.path, records.format, self.contract.time_zone)
-            raw = again.raw_texts(set(lines)) if lines else {}
+            raw = self._reopen(one, records).raw_texts(set(lines)) if lines else {}
             found_here = zip(lines, here["_why"], here["_value"], strict=True)
             part = [(line, why, value, raw.get(line, "")) for line, why, value in found_here]
             part += [(one.line, one.reason, None, one.text) for one in records.broken if one.reason != "blank"]
             part.sort(key=lambda one: one[:2])
             frame = pd.DataFrame(part, columns=["line", "reason", "value", "raw_text"])
             self.rejects.append(frame.assign(table=name, file=one.label))
+
+    def _reopen(self, one: Input, records: Records) -> Records:
+        """The same file or sheet once more, for the text of its rejected rows."""
+        return open_records(one.path, records.format, self.contract.time_zone)
 
     def _refuse_rejects(
         self, name: str, rows: Table, ledger: pd.DataFrame, inputs: list[Input], all_records: list[Records]
@@ -181,7 +184,7 @@ class Building:
         file, lines = self._find_examples(rows, dates, all_records)
         hint = ""
         if dates.startswith("E-DATE-1 "):
-            again = open_records(inputs[file].path, all_records[file].format, self.contract.time_zone)
+            again = self._reopen(inputs[file], all_records[file])
             texts = list(again.raw_texts(set(lines)).values())
             hint = self._swapped_hint(name, dates, texts, again.is_text)
         if reason or hint:
