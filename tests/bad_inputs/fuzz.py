@@ -20,10 +20,11 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from xml.sax.saxutils import escape
-from zipfile import ZIP_DEFLATED, ZipFile
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 import pyarrow.parquet
 import xlsxwriter
@@ -55,6 +56,8 @@ def workbook() -> bytes:
     """The orders as an xlsx."""
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
+        # Else the moment of writing stands in it: not the same bytes twice.
+        book.set_properties({"created": datetime(2024, 6, 1, tzinfo=UTC)})
         sheet = book.add_worksheet("orders")
         for row, line in enumerate((HEADER + GOOD).splitlines()):
             for column, cell in enumerate(line.split(",")):
@@ -121,7 +124,7 @@ def mutate_workbook(rng: random.Random, data: bytes) -> bytes:
             part = old.read(name)
             if name == chosen:
                 part = rng.choice((mutate_bytes, mutate_values, mutate_values, mutate_values))(rng, part)
-            new.writestr(name, part)
+            new.writestr(ZipInfo(name), part, ZIP_DEFLATED)
     return made.getvalue()
 
 
