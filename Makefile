@@ -49,6 +49,7 @@ fuzz: $(READY)  ## try mutated files and contracts for FUZZ_SECONDS (600); what 
 
 bench: $(READY)  ## measure speed and memory beside other libraries and plain SQL, into benchmarks/results
 	@$(BIN)/python -m benchmarks.bench
+	@$(BIN)/python -m benchmarks.pack
 	@$(BIN)/python -m benchmarks.models
 
 messages: $(READY)  ## collect the words of code and notebooks into the catalogues of the other languages, new ones empty

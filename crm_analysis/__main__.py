@@ -7,18 +7,14 @@ Exit codes: 0 published; 1 a fault of the program; 2 parameters; 3 input; 4 envi
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import signal
 import sys
-import traceback
 from pathlib import Path
 
-from crm_analysis.errors import CrmError, Interrupted, MachineError, ParameterError, machine_error
+from crm_analysis.errors import CrmError, Interrupted, ParameterError, told
 from crm_analysis.params import Run, build, find_root, read_yaml, with_overrides
 from crm_analysis.report.preflight import check_limits
-
-PACKAGE = Path(__file__).parent
 
 
 def main(arguments: list[str]) -> int:
@@ -44,7 +40,7 @@ def main(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return _fail(Interrupted("E-INT-1", "stopped, and nothing was published: run again"))
     except Exception as error:
-        return _fail(_told(error))
+        return _fail(told(error))
 
 
 def reports(overrides: dict[str, str]) -> int:
@@ -132,22 +128,6 @@ def _split(pairs: list[str]) -> dict[str, str]:
 def _fail(error: CrmError) -> int:
     sys.stderr.write(f"{error}\n")
     return error.exit_code
-
-
-def _told(error: Exception) -> CrmError:
-    """A failure of the machine as what it is; any other is a fault of ours, told without a traceback or the error's own
-    words: they may hold a value of the data."""
-    number, file = getattr(error, "errno", None), getattr(error, "filename", None) or "-"
-    if number == errno.ENOENT:
-        fix = "somebody removed it while the run was at work: run again"
-        return MachineError("E-RW-1", fix, file=file)
-    if isinstance(error, ModuleNotFoundError):
-        return MachineError("E-LIB-1", f"the library {error.name} is missing: install the requirements again")
-    if known := machine_error(number, f"{type(error).__name__}: {error}", file=file):
-        return known
-    frames = [one for one in traceback.extract_tb(error.__traceback__) if PACKAGE in Path(one.filename).parents]
-    steps = " > ".join(f"{Path(one.filename).relative_to(PACKAGE)}:{one.lineno}" for one in frames)
-    return CrmError("E-BUG-1", f"{type(error).__name__}, a fault of the program: report this line", file=steps or "-")
 
 
 def _terminate(*_: object) -> None:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import re
+import traceback
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
 
 
 class CrmError(Exception):
@@ -26,6 +31,10 @@ class CrmError(Exception):
             parts.append(f"column={column}")
         parts += [f"rows={rows}", f"fix={fix}"]
         super().__init__(" ".join(" ".join(part.split()) for part in parts))
+
+    def __reduce__(self) -> tuple:
+        where = {"file": str(self.file), "column": self.column, "rows": str(self.rows)}
+        return partial(type(self), **where), (self.code, self.fix)
 
 
 class ParameterError(CrmError):
@@ -78,6 +87,24 @@ def machine_error(number: int | None, text: str, **where: object) -> MachineErro
         told = os.strerror(number) if number else "no right to it"
         return MachineError("E-RW-1", f"{told}: make the folder writable, the file readable", **where)
     return None
+
+
+def told(error: Exception) -> CrmError:
+    """One of the family as it is, a failure of the machine as what it is; any other is a fault of ours, told without a traceback or
+    the error's own words: they may hold a value of the data."""
+    if isinstance(error, CrmError):
+        return error
+    number, file = getattr(error, "errno", None), getattr(error, "filename", None) or "-"
+    if number == errno.ENOENT:
+        fix = "somebody removed it while the run was at work: run again"
+        return MachineError("E-RW-1", fix, file=file)
+    if isinstance(error, ModuleNotFoundError):
+        return MachineError("E-LIB-1", f"the library {error.name} is missing: install the requirements again")
+    if known := machine_error(number, f"{type(error).__name__}: {error}", file=file):
+        return known
+    frames = [one for one in traceback.extract_tb(error.__traceback__) if PACKAGE in Path(one.filename).parents]
+    steps = " > ".join(f"{Path(one.filename).relative_to(PACKAGE)}:{one.lineno}" for one in frames)
+    return CrmError("E-BUG-1", f"{type(error).__name__}, a fault of the program: report this line", file=steps or "-")
 
 
 class ReportError(CrmError):

@@ -12,7 +12,6 @@ import logging
 from functools import cache
 from importlib.resources import files
 
-from fontTools import subset
 from fontTools.ttLib import TTFont, TTLibError
 
 from crm_analysis.errors import MachineError
@@ -90,6 +89,8 @@ def _in_charts() -> frozenset[int]:
 
 
 def _cut(font: TTFont, letters: set[int]) -> bytes:
+    from fontTools import subset
+
     options = subset.Options(flavor="woff2", layout_features=["kern", "tnum", "liga", "mark"], notdef_outline=True)
     cutter = subset.Subsetter(options)
     cutter.populate(unicodes=letters)

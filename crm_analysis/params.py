@@ -25,6 +25,8 @@ from crm_analysis.errors import ParameterError
 from crm_analysis.language import LANGUAGES
 
 MAX_BYTES = 1 << 20
+MAX_JOBS = 256
+FORMATS = ("html", "pdf")
 MONTH = re.compile(r"(19|20|21)\d{2}-(0[1-9]|1[0-2])", re.ASCII)
 
 
@@ -218,7 +220,8 @@ class Run:
 
     ``month`` empty means the last complete month of the source; ``methods`` empty all; ``formats`` empty HTML, and PDF
     where the machine can make it. ``partial``: a month that the source does not cover to its end may be published.
-    ``memory_limit`` is the engine's, such as ``4GB``.
+    ``memory_limit`` is the engine's, such as ``4GB``, for each of the ``jobs`` reports that are made at once; 0: as many as the
+    machine has cores.
     """
 
     source: str = "sample"
@@ -229,6 +232,7 @@ class Run:
     formats: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     memory_limit: str = "4GB"
+    jobs: int = 0
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", self.source, re.ASCII):
@@ -238,13 +242,15 @@ class Run:
         if self.language not in LANGUAGES:
             raise ValueError(f"language '{self.language}' is not one of {', '.join(LANGUAGES)}")
         for one in self.formats:
-            if one not in ("html", "pdf"):
+            if one not in FORMATS:
                 raise ValueError(f"format '{one}' is not one of html, pdf")
         for one in self.methods:
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,40}", one, re.ASCII):
                 raise ValueError(f"method '{one}' must be small letters, digits and _")
         if not re.fullmatch(r"[1-9]\d*(MB|GB|TB)", self.memory_limit):
             raise ValueError(f"memory_limit '{self.memory_limit}' must look like 4GB")
+        if not 0 <= self.jobs <= MAX_JOBS:
+            raise ValueError(f"jobs is {self.jobs}: write 0 to {MAX_JOBS}")
 
     @property
     def as_of(self) -> date:

@@ -71,16 +71,26 @@ def contract_path(root: Path, source: str) -> Path:
     return root / "params" / "sources" / f"{source}.yml"
 
 
-def ensure(root: Path, source: str, memory_limit: str, tell: Callable[[str], None] = lambda _: None) -> Meta:
-    """Build the customer database of a source where it is missing or out of date, and check it. ``tell`` is told what goes on."""
+def ensure(
+    root: Path,
+    source: str,
+    memory_limit: str,
+    check_before: Callable[[], object] = lambda: None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Meta:
+    """Build the customer database of a source where it is missing or out of date, and check it. ``check_before`` is called before
+    anything is made, and may be called twice; ``tell`` is told what goes on."""
     path = contract_path(root, source)
     contract = read_contract(path)
     folder = warehouse_folder(root, source)
     known = _read_known(folder)
+    if known is None:
+        check_before()
     with _fetched(contract, path, root, folder) as fetched:
         inputs = find_inputs(contract, path, root, known, fetched)
         fingerprint = _fingerprint(path, inputs)
         if known is None or known.fingerprint != fingerprint:
+            check_before()
             build(contract, path, inputs, fingerprint, folder, memory_limit, tell)
     return check(folder)
 

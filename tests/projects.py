@@ -24,7 +24,7 @@ from hostile import make_hostile
 
 from crm_analysis import __main__
 from crm_analysis.errors import CrmError
-from crm_analysis.report import execute
+from crm_analysis.report import bundle
 from crm_analysis.report.publish import publish
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -377,14 +377,14 @@ def finish(process: subprocess.Popen) -> Done:
 
 @pytest.fixture
 def ran(monkeypatch) -> list[str]:
-    """The methods whose notebooks were run within this process, in order."""
-    names, really_execute = [], execute.execute
+    """The methods whose notebooks this process had run, in order."""
+    names, really_run = [], bundle.run_each
 
-    def note(notebook: Path, *rest):
-        names.append(notebook.stem)
-        return really_execute(notebook, *rest)
+    def note(function, jobs, *rest):
+        names.extend(jobs)
+        return really_run(function, jobs, *rest)
 
-    monkeypatch.setattr(execute, "execute", note)
+    monkeypatch.setattr(bundle, "run_each", note)
     return names
 
 

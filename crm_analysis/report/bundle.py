@@ -6,21 +6,22 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import date
-from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from crm_analysis import engine, fonts, language, methods, pulse, warehouse
-from crm_analysis.errors import NotEnoughData, ReportError
+from crm_analysis import engine, language, methods, pulse, warehouse
+from crm_analysis.errors import Interrupted, ReportError
 from crm_analysis.language import _
 from crm_analysis.params import Run
 from crm_analysis.report.plan import Plan, belongs, find_pdf_problem, incomplete_note, plain, versions
+from crm_analysis.report.workers import run_each, warm_up
 from crm_analysis.schema import Shape
 from crm_analysis.sources.records import sha256
 
@@ -56,10 +57,7 @@ def _is_whole(path: Path, known: str) -> bool:
 class Bundle:
     """The bundle that is being made, in a folder aside."""
 
-    def __init__(
-        self, root: Path, run: Run, meta: warehouse.Meta, target: Path, last: dict, tell: Callable[[str], None]
-    ) -> None:
-        self.tell = tell
+    def __init__(self, root: Path, run: Run, meta: warehouse.Meta, target: Path, last: dict) -> None:
         self.root, self.run, self.meta, self.target, self.last = root, run, meta, target, last
         self.aside = target.parent / f".{target.name}.building"
         self.path, self.work = self.aside / "bundle", self.aside / "work"
@@ -69,11 +67,6 @@ class Bundle:
     def _pdf_note(self) -> str:
         return "" if "pdf" in self.run.formats else find_pdf_problem()
 
-    def has(self, plan: Plan) -> bool:
-        """Whether the last bundle has the report in the run's formats."""
-        known = self.last["reports"].get(plan.name, {})
-        return plan.is_current(self.last) and (known["reason"] != "" or known["formats"] == list(self.run.formats))
-
     @contextmanager
     def folder(self) -> Iterator[None]:
         """The folder aside exists within, and is gone afterwards, whatever happens; so is what a killed run left."""
@@ -82,10 +75,9 @@ class Bundle:
         self.path.mkdir(parents=True)
         before = dict(os.environ)
         os.environ.update(
-            CRM_ROOT=str(self.root.resolve()), CRM_BUNDLE=str(self.path.resolve()),
-            IPYTHONDIR=str(self.aside.resolve() / "ipython"),
-            JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND="module://matplotlib_inline.backend_inline",
+            CRM_ROOT=str(self.root.resolve()), CRM_BUNDLE=str(self.path.resolve()), JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND="module://matplotlib_inline.backend_inline",
         )  # fmt: skip
+        warm_up()
         try:
             yield
         finally:
@@ -93,52 +85,57 @@ class Bundle:
             os.environ.update(before)
             shutil.rmtree(self.aside, ignore_errors=True)
 
-    def make(self, plan: Plan, title: str) -> None:
-        """One report: taken over from the last bundle if nothing that it depends on changed, else made anew."""
-        if self.has(plan):
-            self._take_over(plan.name)
-            return
-        report = {"fingerprint": plan.fingerprint, "formats": list(self.run.formats), "reason": "", "boxes": ""}
+    def make(self, plans: Sequence[Plan], params: Mapping[str, object]) -> None:
+        """The reports: each taken over from the last bundle if nothing that it depends on changed, else made anew, side by side.
+
+        Raises Interrupted, which tells where they were, on Ctrl-C.
+        """
+        from crm_analysis.report.making import make_report
+
+        jobs = {}
+        for plan in plans:
+            work = (self.work / plan.name).resolve()
+            self.reports[plan.name] = {
+                "fingerprint": plan.fingerprint, "formats": list(self.run.formats), "reason": self._missing(plan.name), "boxes": "",
+            }  # fmt: skip
+            if plan.is_made(self.last, self.run.formats):
+                self._take_over(plan.name)
+            elif not self.reports[plan.name]["reason"]:
+                work.mkdir(parents=True)
+                jobs[plan.name] = (plan, plain(params[plan.name]), self.run, self.meta, self.root, self.path, work)
         try:
-            self._require_tables(plan.name)
-            report["boxes"] = self._run(plan, title)
-        except NotEnoughData as error:
-            self._drop(plan.name)
-            report["reason"] = error.fix
-        self.reports[plan.name] = report
+            for name, made in run_each(make_report, jobs, self.run.jobs or len(os.sched_getaffinity(0)), self._watch):
+                self.reports[name] |= asdict(made)
+                if made.reason:
+                    self._drop(name)
+        except KeyboardInterrupt as error:
+            where = {"file": ", ".join(f"{one}.ipynb" for one in self.at_work), "rows": ", ".join(self._cells())}
+            raise Interrupted("E-INT-1", "stopped here and published nothing: run again", **where) from error
+        finally:
+            self._watch([])
+
+    def _watch(self, at_work: Sequence[str]) -> None:
+        """Remember which reports are at work, and show it to whoever watches."""
+        self.at_work = at_work
+        if sys.stderr.isatty():
+            now = ", ".join(f"{name} {cell}" for name, cell in zip(at_work, self._cells(), strict=True))
+            sys.stderr.write(f"\r\033[K{now}")
+
+    def _cells(self) -> list[str]:
+        """Where the reports that are at work are."""
+        from crm_analysis.report.execute import running_cell
+
+        return [f"cell {running_cell(self.work / name)}" for name in self.at_work]
 
     def keep(self, plan: Plan) -> None:
         """A report that was not asked for stays, if it is of the same data, month and language."""
         if plan.is_current(self.last):
             self._take_over(plan.name)
 
-    def _require_tables(self, name: str) -> None:
+    def _missing(self, name: str) -> str:
+        """Which of the tables that a method needs the source lacks, as a sentence; '' where it has them."""
         missing = [one for one in methods.load(name).REQUIRES if one not in self.meta.tables]
-        if missing:
-            reason = _("the source has no table {tables}").format(tables=language.listed(missing))
-            raise NotEnoughData("E-MIN-2", reason, file=self.run.source)
-
-    def _run(self, plan: Plan, title: str) -> str:
-        """Execute and render a report; the letters in it that no typeface has."""
-        from crm_analysis.report.execute import execute
-        from crm_analysis.report.render import render_report, write_pdf
-
-        os.environ["CRM_RUN_ID"] = plan.fingerprint[:12]
-        shutil.rmtree(self.work, ignore_errors=True)
-        self.work.mkdir()
-        run = {
-            key: getattr(self.run, key) for key in ("source", "month", "partial", "language", "engine", "memory_limit")
-        }
-        progress = {"desc": title, "leave": False} if sys.stderr.isatty() else False
-        notebook = self.root / "notebooks" / f"{plan.name}.ipynb"
-        executed = execute(notebook, run, plain(plan.params), self.path, self.work, progress)
-        self.tell(f"{title}: rendering")
-        html = render_report(executed, plan.name, self.run, self.meta, "pdf" in self.run.formats)
-        if "html" in self.run.formats:
-            (self.path / f"{plan.name}.html").write_text(html, encoding="utf-8")
-        if "pdf" in self.run.formats:
-            write_pdf(html, self.path / f"{plan.name}.pdf")
-        return "".join(sorted(fonts.missing(unescape(html))))
+        return _("the source has no table {tables}").format(tables=language.listed(missing)) if missing else ""
 
     def note_boxes(self) -> None:
         """Say which letters the typefaces have not: a box in their place must not surprise."""

@@ -8,12 +8,14 @@ import os
 import resource
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import nbformat
 import papermill
 from jupyter_client import AsyncKernelManager
 from jupyter_client.kernelspec import NoSuchKernel
+from jupyter_client.provisioning import LocalProvisioner
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
@@ -22,7 +24,6 @@ from traitlets.config import Config
 from crm_analysis.errors import (
     InputError,
     IntegrityError,
-    Interrupted,
     MachineError,
     NotEnoughData,
     ParameterError,
@@ -30,23 +31,37 @@ from crm_analysis.errors import (
     machine_error,
 )
 from crm_analysis.report.page import SUMMARY
+from crm_analysis.report.workers import Kernel
 
 CELL_SECONDS = 600
 # What a kernel itself says, in the folder in which it runs: it may hold values of the data, and is gone with the folder.
 KERNEL_LOG = "kernel.log"
+# The number of the cell that is at work.
+RUNNING = "cell"
 # The second cell of a notebook holds its parameters; those of the run are put behind it.
 PARAMETERS_AT = 2
 
 
-class QuietKernel(AsyncKernelManager):
-    """A kernel whose own words go to a file, not to the console."""
+class Provisioner(LocalProvisioner):
+    """Starts a kernel that waits already, instead of a process that would have to import everything first."""
+
+    async def launch_kernel(self, cmd: list[str], **options: object) -> dict:
+        arguments = cmd[cmd.index("ipykernel_launcher") + 1 :]
+        self.process, self.cwd = self.parent.waiting, options.get("cwd") or os.getcwd()
+        self.pid = self.process.pid
+        self.process.start(arguments, self.cwd, options["env"], KERNEL_LOG)
+        return self.connection_info
+
+
+class KernelManager(AsyncKernelManager):
+    waiting: Kernel
 
     async def start_kernel(self, **options: object) -> None:
-        with Path(KERNEL_LOG).open("wb") as log:
-            await super().start_kernel(stdout=log, stderr=log, **options)
+        self.provisioner = Provisioner(kernel_id="", kernel_spec=self.kernel_spec, parent=self)
+        await super().start_kernel(**options)
 
 
-def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, progress: dict | bool) -> NotebookNode:
+def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, kernel: Kernel) -> NotebookNode:
     """The executed notebook, also written to ``bundle``/notebooks. ``work``: an empty folder for the kernel to run in.
 
     Raises NotEnoughData, InputError and ParameterError as the notebook does, ReportError where a cell failed, ran too long or
@@ -63,29 +78,27 @@ def execute(notebook: Path, run: dict, method: dict, bundle: Path, work: Path, p
             warnings.simplefilter("ignore")
             executed = papermill.execute_notebook(
                 str(notebook),
-                str(work / notebook.name),
+                None,
                 parameters={"run": run, "method": method},
                 kernel_name="python3",
                 cwd=str(work),
-                progress_bar=progress,
+                progress_bar=False,
                 execution_timeout=CELL_SECONDS,
-                request_save_on_cell_execute=True,
-                kernel_manager_class=QuietKernel,
+                on_cell_start=partial(_note_cell, work),
+                kernel_manager_class=type("Manager", (KernelManager,), {"waiting": kernel}),
+                shutdown_kernel="immediate",
                 # A socket in the file system: no port, and nobody else on the machine can listen.
                 config=Config(KernelManager={"transport": "ipc"}),
                 # What the kernel has to say is in the notebook.
                 extra_arguments=["--IPKernelApp.log_level=50"],
             )
-    except KeyboardInterrupt as error:
-        where = {"file": notebook.name, "rows": f"cell {_running(work / notebook.name)}"}
-        raise Interrupted("E-INT-1", "stopped here and published nothing: run again", **where) from error
     except PapermillExecutionError as error:
         raise _told(name, error) from error
     except CellTimeoutError as error:
-        where = {"file": notebook.name, "rows": f"cell {_running(work / notebook.name)}"}
+        where = {"file": notebook.name, "rows": f"cell {running_cell(work)}"}
         raise ReportError("E-RPT-3", f"the cell ran longer than {CELL_SECONDS} s", **where) from error
     except DeadKernelError as error:
-        running = _running(work / notebook.name)
+        running = running_cell(work)
         raise ReportError(
             "E-RPT-2", f"the kernel died, after cell {running - 1} had finished; kernels took up to {_most_memory()} of"
             " memory: where that is too much, lower memory_limit in params/run.yml",
@@ -130,11 +143,17 @@ def _most_memory() -> str:
     return f"{most / 2**20:,.0f} MB"
 
 
-def _running(path: Path) -> int:
-    """The number of the cell that the notebook, saved as each cell starts, was in; 0 before the first."""
-    cells = nbformat.read(path, as_version=4).cells if path.exists() else []
-    begun = [index for index, cell in enumerate(cells) if cell.metadata.get("papermill", {}).get("start_time")]
-    return _number(max(begun, default=-1))
+def _note_cell(work: Path, cell: NotebookNode, cell_index: int) -> None:
+    note = work / RUNNING
+    aside = note.with_suffix(".new")
+    aside.write_text(str(_number(cell_index)), encoding="utf-8")
+    aside.replace(note)
+
+
+def running_cell(work: Path) -> int:
+    """The number of the cell that the notebook that runs in this folder is in; 0 before the first."""
+    note = work / RUNNING
+    return int(note.read_text(encoding="utf-8")) if note.exists() else 0
 
 
 def _number(index: int) -> int:

@@ -14,7 +14,7 @@ from pathlib import Path
 from crm_analysis import methods, warehouse
 from crm_analysis.errors import InputError, MachineError, ParameterError
 from crm_analysis.language import _
-from crm_analysis.params import Run, build, nearest, read_yaml, with_overrides
+from crm_analysis.params import FORMATS, Run, build, nearest, read_yaml, with_overrides
 from crm_analysis.sources.records import sha256
 
 # What every report is made of, whatever its method.
@@ -39,11 +39,10 @@ _PACKAGES = (
 
 @dataclass(frozen=True)
 class Plan:
-    """One report of the run: its parameters, typed; the fingerprint of all that it depends on; and when its parameter file
-    was last touched, which make's users expect to count."""
+    """One report of the run: the fingerprint of all that it depends on, and when its parameter file was last touched, which make's
+    users expect to count."""
 
     name: str
-    params: object
     fingerprint: str
     touched_ns: int
 
@@ -52,6 +51,11 @@ class Plan:
         known = last["reports"].get(self.name, {})
         is_whole = not any(belongs(file, self.name) for file in last["damaged"])
         return known.get("fingerprint") == self.fingerprint and self.touched_ns <= last["published_ns"] and is_whole
+
+    def is_made(self, last: dict, formats: tuple[str, ...]) -> bool:
+        """Whether the last bundle has this report, whole, in these formats, or says why it is left out."""
+        known = last["reports"].get(self.name, {})
+        return self.is_current(last) and (known["reason"] != "" or known["formats"] == list(formats))
 
 
 def read_run(root: Path, overrides: dict[str, str]) -> Run:
@@ -87,7 +91,7 @@ def choose_formats(run: Run) -> Run:
     problem = find_pdf_problem()
     if problem and run.formats:
         raise MachineError("E-PDF-1", problem, column="formats")
-    return run if run.formats else replace(run, formats=("html",) if problem else ("html", "pdf"))
+    return run if run.formats else replace(run, formats=("html",) if problem else FORMATS)
 
 
 def find_pdf_problem() -> str:
@@ -138,23 +142,24 @@ def incomplete_note(run: Run, meta: warehouse.Meta) -> str:
     return _("The data end on {day}: the month is not whole.").format(day=meta.last_date)
 
 
-def plan_report(root: Path, run: Run, name: str, params: dict[str, object], meta: warehouse.Meta) -> Plan:
-    """What a report will be made from. It depends on all the methods that its notebook imports."""
+def plan_report(root: Path, run: Run, name: str, meta: warehouse.Meta) -> Plan:
+    """What a report will be made from. It depends on all the methods that its notebook imports; none of them is loaded for that, as
+    it takes longer than all else where nothing is to be made."""
     notebook = root / "notebooks" / f"{name}.ipynb"
     if not notebook.is_file():
         raise ParameterError("E-PAR-2", "the notebook is missing", file=notebook.relative_to(root))
-    used = sorted({name, *_imported_methods(notebook, notebook.relative_to(root))} & set(params))
+    used = sorted({name, *_imported_methods(notebook, notebook.relative_to(root))} & set(methods.names()))
+    files = [root / "params" / f"{one}.yml" for one in used]
     content = {
         "data": meta.fingerprint,
         "run": {key: getattr(run, key) for key in ("source", "month", "language", "engine")},
-        "params": [repr(params[one]) for one in used],
+        "params": [read_yaml(one) for one in files],
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, *(f"methods/{one}.py" for one in used))),
         "versions": versions(),
     }
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-    touched = max((root / "params" / f"{one}.yml").stat().st_mtime_ns for one in used)
-    return Plan(name, params[name], fingerprint, touched)
+    return Plan(name, fingerprint, max(one.stat().st_mtime_ns for one in files))
 
 
 def _imported_methods(path: Path, label: Path) -> list[str]:

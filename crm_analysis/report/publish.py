@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 
-from crm_analysis import language, warehouse
+from crm_analysis import language, methods, warehouse
 from crm_analysis.errors import MachineError
-from crm_analysis.params import Run
+from crm_analysis.params import FORMATS, Run
 from crm_analysis.report.bundle import Bundle, read_manifest
 from crm_analysis.report.plan import choose_formats, plain, plan_report, read_params, read_run, resolve_month
 from crm_analysis.report.preflight import check_machine
@@ -23,32 +24,36 @@ from crm_analysis.report.preflight import check_machine
 def publish(root: Path, overrides: dict[str, str]) -> str:
     """Publish the month that ``params/run.yml`` and ``overrides`` name; the line that tells what was done.
 
-    Everything that can be checked is checked before anything starts, and whatever fails leaves the last bundle as it was.
+    Everything that can be checked is checked before anything starts, and whatever fails leaves the last bundle as it was. What takes
+    long to load is loaded only where there is something to make.
     """
     run = read_run(root, overrides)
     check_machine(root, run)
+    check = cache(lambda: (read_params(root), choose_formats(run).formats))
     with _lock(root / "reports" / run.source):
-        params = read_params(root)
-        run = choose_formats(run)
-        meta = warehouse.ensure(root, run.source, run.memory_limit, _tell)
+        meta = warehouse.ensure(root, run.source, run.memory_limit, check, _tell)
         run = replace(run, month=resolve_month(run, meta))
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = read_manifest(target)
-        plans = {name: plan_report(root, run, name, params, meta) for name in params}
+        plans = {name: plan_report(root, run, name, meta) for name in methods.names()}
         asked = run.methods or tuple(plans)
         where = target.relative_to(root)
-        bundle = Bundle(root, run, meta, target, last, _tell)
-        if not last["damaged"] and all(bundle.has(plans[name]) for name in asked):
+        is_whole = not last["damaged"] and all(plans[name].is_made(last, run.formats or FORMATS) for name in asked)
+        if not is_whole:
+            params, formats = check()
+            run = replace(run, formats=formats)
+            is_whole = not last["damaged"] and all(plans[name].is_made(last, formats) for name in asked)
+        if is_whole:
             return f"{where}: nothing to do, {_made(last)}"
+        bundle = Bundle(root, run, meta, target, last)
         with bundle.folder():
-            for number, name in enumerate(asked, 1):
-                bundle.make(plans[name], f"{name} ({number}/{len(asked)})")
+            bundle.make([plans[name] for name in asked], params)
             for name in set(plans) - set(asked):
                 bundle.keep(plans[name])
             bundle.note_dropped()
             bundle.note_boxes()
-            manifest = bundle.finish({name: plain(plan.params) for name, plan in plans.items()})
+            manifest = bundle.finish({name: plain(one) for name, one in params.items()})
         write_months(target.parent, run, meta)
         return f"{where}: {_made(manifest)}"
 

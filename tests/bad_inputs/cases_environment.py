@@ -23,10 +23,10 @@ import pytest
 from catalogue import Case, orders
 from jupyter_client.kernelspec import NoSuchKernel
 from projects import Root, at_work_in, code_cells, comes_true, finish
-from published import OnFresh, OnHostile, OnMonth, OnTwins, before_work, command, failing, hollow, page_of, tells
+from published import OnFresh, OnHostile, OnMonth, OnTwins, before_work, command, failing, here, hollow, page_of, tells
 
 from crm_analysis import fonts, warehouse
-from crm_analysis.report import execute, preflight, publish, render
+from crm_analysis.report import bundle, execute, making, preflight, publish, render
 from crm_analysis.sources import files
 
 # A cell of notebooks/quality.ipynb with code.
@@ -118,7 +118,7 @@ def killed_at_work(root: Root) -> None:
 
 def killed_in_a_cell(root: Root) -> None:
     with waiting(root) as process:
-        assert len(at_work_in(root.path)) == 2
+        assert len(at_work_in(root.path)) > 2
         # Meanwhile a second one is refused, at once, and told of the first.
         began = time.monotonic()
         with pytest.raises(Exception, match=f"E-LOCK-1 .*process {process.pid} on .* since 20"):
@@ -134,7 +134,7 @@ def killed_in_a_cell(root: Root) -> None:
 
 
 def slow_cell(root: Root) -> str:
-    with patch.object(execute, "CELL_SECONDS", 1):
+    with patch.object(execute, "CELL_SECONDS", 1), patch.object(bundle, "run_each", here):
         return hollow(LATE, "import time; time.sleep(60)")(root)
 
 
@@ -177,14 +177,14 @@ def build_from_a_read_only_folder(source) -> None:
     assert len(source.rows("orders")) == 2
 
 
-def remove_the_folder(notebook: Path, _run, _method, bundle: Path, *_) -> nbformat.NotebookNode:
-    shutil.rmtree(bundle.parent)
+def remove_the_folder(notebook: Path, _run, _method, made: Path, *_) -> nbformat.NotebookNode:
+    shutil.rmtree(made.parent)
     return nbformat.read(notebook, as_version=4)
 
 
 def folder_vanishes(root: Root) -> str:
     root.touch_params("quality")
-    with patch.object(execute, "execute", remove_the_folder):
+    with patch.object(making, "execute", remove_the_folder), patch.object(bundle, "run_each", here):
         return root.run()
 
 
@@ -221,7 +221,7 @@ def no_such_kernel(*_: object, **__: object) -> None:
 
 def without_a_kernel(root: Root) -> str:
     root.touch_params("quality")
-    with patch.object(papermill, "execute_notebook", no_such_kernel):
+    with patch.object(papermill, "execute_notebook", no_such_kernel), patch.object(bundle, "run_each", here):
         return root.run()
 
 
@@ -413,7 +413,7 @@ CASES = [
     ),
     OnMonth(id="A110", what="no kernel of that name", run=without_a_kernel, exit_code=4, code="E-KRN-1", file="quality.ipynb"),
     OnMonth(
-        id="A110", what="a kernel that dies before it answers", files={"broken/ipykernel_launcher.py": "raise ValueError('of a customer')"},
+        id="A110", what="a kernel that dies before it answers", files={"broken/ipykernel/__init__.py": "raise ValueError('of a customer')"},
         run=with_a_broken_kernel, exit_code=4, code="E-KRN-1", file="quality.ipynb",
     ),
     OnFresh(

@@ -14,7 +14,8 @@ from projects import Element, Root, parse_html
 
 from crm_analysis import warehouse
 from crm_analysis.errors import CrmError
-from crm_analysis.report import execute
+from crm_analysis.report import bundle, making
+from crm_analysis.report.workers import Kernel
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class OnFresh(Case):
 
     def prove(self, make) -> None:
         made: list[Root] = []
-        with patch.object(warehouse, "ensure", side_effect=AssertionError("work began")):
+        with patch.object(warehouse, "find_inputs", side_effect=AssertionError("work began")):
             super().prove(lambda *given: made.append(make(*given)) or made[-1])
         for one in made:
             assert [path for path in one.path.glob("reports/**/*") if path.is_file() and path.name != ".lock"] == []
@@ -92,10 +93,21 @@ def before_work(run: Callable) -> Callable:
     """``run`` where no notebook may be run."""
 
     def watched(root: Root) -> object:
-        with patch.object(execute, "execute", side_effect=AssertionError("a notebook was run")):
+        with patch.object(bundle, "run_each", _refuse):
             return run(root)
 
     return watched
+
+
+def _refuse(_function: Callable, jobs: dict, *_: object) -> list:
+    assert not jobs, f"a notebook was run: {list(jobs)}"
+    return []
+
+
+def here(_function: Callable, jobs: dict, *_: object) -> Iterator[tuple[str, object]]:
+    """What ``run_each`` does, in this process: its parts can be replaced."""
+    for name, arguments in jobs.items():
+        yield name, making.make_report(*arguments, Kernel())
 
 
 def tells(pattern: str) -> Callable[[Callable], Callable]:

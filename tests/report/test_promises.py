@@ -20,7 +20,7 @@ from hostile import persons
 from projects import code_cells
 
 from crm_analysis.errors import ReportError
-from crm_analysis.report import execute
+from crm_analysis.report import bundle, execute
 
 # A cell of notebooks/quality.ipynb with code.
 LATE = code_cells("quality")[-2]
@@ -85,7 +85,7 @@ def test_a_notebook_of_another_run_is_refused(executed, monkeypatch, refused):  
 def test_a_failure_leaves_the_month_and_fails_again(root, command, monkeypatch):  # B3
     before = root.hashes()
     (root.path / "warehouse" / "sample" / "orders.parquet").write_bytes(b"")
-    monkeypatch.setattr(execute, "execute", None)
+    monkeypatch.setattr(bundle, "run_each", None)
     assert [command(root).failed(6, "E-DB-1 ") for _ in range(2)] == [True, True]
     assert root.hashes() == before
     assert {one.name for one in root.reports.iterdir()} == {".lock", "2026-10", "index.html"}

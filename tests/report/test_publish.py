@@ -152,14 +152,14 @@ def test_one_method_alone_keeps_the_other_reports(root, ran):
 
 
 def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
-    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle, "run_each", lambda *_: [])
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(formats="pdf", methods="quality")
 
 
 def test_a_method_named_twice_is_made_once(root, monkeypatch):
     made = []
-    monkeypatch.setattr(bundle.Bundle, "_run", lambda _bundle, plan, *_: made.append(plan.name))
+    monkeypatch.setattr(bundle, "run_each", lambda _function, jobs, *_: made.extend(jobs) or [])
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     root.touch_params("quality")
     root.publish(methods="quality quality")
@@ -192,7 +192,7 @@ def test_a_manifest_that_is_none_is_noticed(root, text):
 
 def test_a_damaged_file_costs_no_other_report(root, monkeypatch):
     (root.bundle / "quality.html").write_text("", encoding="utf-8")
-    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle, "run_each", lambda *_: [])
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(methods="quality")
 
@@ -270,7 +270,7 @@ def test_a_month_that_the_source_does_not_reach_is_refused_with_the_range(root, 
 
 
 def test_a_month_that_is_still_running_is_not_published_as_a_whole_one(root, monkeypatch):
-    monkeypatch.setattr(bundle.Bundle, "_run", lambda *_: None)
+    monkeypatch.setattr(bundle, "run_each", lambda *_: [])
     monkeypatch.setattr(bundle.Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": bundle.notes})
     try:
         told = root.publish(methods="quality", month="2026-11")

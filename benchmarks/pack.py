@@ -1,0 +1,141 @@
+"""The sample company's pack: ours beside the command lines of papermill and nbconvert on the same notebooks. See README.md.
+
+Both make HTML from the same customer database, and nothing else. Pure work is what no way of running notebooks can save: the cells'
+own code and the rendering, one report after the other in a process that has imported everything.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from benchmarks.bench import MEASURES, REPO, ask, clock, take_turns, write_results
+
+BIN = Path(sys.executable).parent
+
+
+def make_root(folder: Path) -> Path:
+    """A project's folder with the sample company's customer database, and no reports."""
+    for name in ("notebooks", "params"):
+        shutil.copytree(REPO / name, folder / name)
+    reports(folder, "METHODS=decile", "FORMATS=html")
+    shutil.rmtree(folder / "reports")
+    return folder
+
+
+def reports(root: Path, *overrides: str) -> None:
+    command = [sys.executable, "-m", "crm_analysis", "reports", *overrides]
+    subprocess.run(command, cwd=root, env=os.environ | {"PYTHONPATH": str(REPO)}, check=True, stdout=subprocess.DEVNULL)
+
+
+def run_ours(root: Path) -> None:
+    shutil.rmtree(root / "reports", ignore_errors=True)
+    reports(root, "FORMATS=html")
+
+
+def run_again(root: Path) -> None:
+    """Nothing is to be made."""
+    reports(root, "FORMATS=html")
+
+
+def run_command_lines(root: Path) -> None:
+    """papermill, then nbconvert, notebook by notebook."""
+    out = root / "out"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    environment = os.environ | {
+        "PYTHONPATH": str(REPO),
+        "CRM_ROOT": str(root),
+        "CRM_BUNDLE": str(out),
+        "CRM_RUN_ID": "bench",
+    }
+    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
+        executed = out / notebook.name
+        for command in (
+            [BIN / "papermill", notebook, executed, "--no-progress-bar", "-k", "python3"],
+            [BIN / "jupyter", "nbconvert", "--to", "html", "--no-input", executed],
+        ):
+            subprocess.run(command, cwd=out, env=environment, check=True, capture_output=True)
+
+
+def run_pure_work(root: Path) -> None:
+    """Each notebook's cells in this process, and its page rendered; the imports were made before the clock started."""
+    import nbformat
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    from crm_analysis import warehouse
+    from crm_analysis.params import Run
+    from crm_analysis.report.render import render_report
+
+    out = root / "pure"
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    os.environ |= {"CRM_ROOT": str(root), "CRM_BUNDLE": str(out), "CRM_RUN_ID": "bench"}
+    os.chdir(out)
+    meta = warehouse.read_meta(warehouse.warehouse_folder(root, "sample"))
+    run = Run(month=meta.last_complete_month, formats=("html",))
+    for path in sorted((root / "notebooks").glob("*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        shell = InteractiveShell()
+        for number, cell in enumerate((one for one in notebook.cells if one.cell_type == "code"), 1):
+            with capture_output() as captured:
+                shell.run_cell(cell.source).raise_error()
+            cell.execution_count = number
+            cell.outputs = [
+                nbformat.v4.new_output("display_data", one.data, metadata=one.metadata) for one in captured.outputs
+            ]
+        (out / f"{path.stem}.html").write_text(render_report(notebook, path.stem, run, meta, False), encoding="utf-8")
+
+
+VARIANTS: dict[str, Callable[[Path], None]] = {
+    "ours": run_ours,
+    "papermill, nbconvert": run_command_lines,
+    "pure work": run_pure_work,
+    "ours, nothing to make": run_again,
+}
+
+
+def measure(variant: str, root: Path) -> dict:
+    if variant == "pure work":
+        from crm_analysis.report import making  # noqa: F401 (imported before the clock starts)
+    before = os.times()
+    found, _ = clock(lambda: VARIANTS[variant](root))
+    after = os.times()
+    used = sum(after[:4]) - sum(before[:4])
+    return found | {"cpu_seconds": used}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.pack", description=__doc__)
+    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        variant, root = arguments.measure
+        print(json.dumps(measure(variant, Path(root))))
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        root = make_root(Path(folder) / "company")
+        runs = {
+            one: lambda one=one: ask(["-m", "benchmarks.pack", "--measure", one, str(root)], root) for one in VARIANTS
+        }
+        found = take_turns(runs, arguments.repeat, "sample company", "pack")
+    n = len(list((REPO / "notebooks").glob("*.ipynb")))
+    rows = [
+        {"reports": n, "job": "pack", "variant": variant}
+        | {name: sorted(one[name] for one in ones)[len(ones) // 2] for name in MEASURES}
+        for variant, ones in found.items()
+    ]
+    write_results("pack", rows, [f"`python -m benchmarks.pack --repeat {arguments.repeat}`, medians;"], {})
+
+
+if __name__ == "__main__":
+    main()
