@@ -149,8 +149,13 @@ def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
 
 def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     """Whether the text columns hold nothing but blanks."""
-    joined = FunctionExpression("trim", FunctionExpression("concat", *map(ColumnExpression, columns)))
-    return _add(table, {name: joined == ConstantExpression("")})
+
+    def is_blank(rest: duckdb.Expression, column: str) -> duckdb.Expression:
+        # A CASE looks at the other columns of those rows only that are blank so far.
+        is_empty = FunctionExpression("trim", ColumnExpression(column)) == ConstantExpression("")
+        return CaseExpression(is_empty, rest).otherwise(ConstantExpression(False))
+
+    return _add(table, {name: reduce(is_blank, reversed(columns), ConstantExpression(True))})
 
 
 def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Table:

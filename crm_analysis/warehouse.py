@@ -299,7 +299,7 @@ def build(
     aside = folder.parent / f".{folder.name}.building"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    connection = engine.connect(aside, memory_limit, str(aside / "staging.duckdb"))
+    connection = engine.connect(aside, memory_limit)
     building = Building(contract, path, aside, connection, tell)
     try:
         try:
@@ -311,7 +311,6 @@ def build(
         finally:
             connection.close()
         building.write_notes()
-        (aside / "staging.duckdb").unlink()
         shutil.rmtree(aside / "spill", ignore_errors=True)
         _write_meta(building, folder, inputs, fingerprint)
         replace_folder(aside, folder)

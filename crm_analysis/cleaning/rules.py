@@ -278,37 +278,35 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
     key = list(shape.key) if set(shape.key) <= set(table.columns) else []
     has_key = all_of([~nw.col(one).is_null() for one in key]) & nw.col("_excluded").is_null() if key else nw.lit(False)
     is_last = bool(shape.dated_by)
-    groups = []
+    notice = f"{NOTICE}E-KEY-2 {', '.join(key)}"
+    found = []
     if table.drops_duplicates:
         by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
-        groups.append((by, readable & ~has_key if is_last else readable, "min"))
+        of_file = rows.filter(readable & ~has_key if is_last else readable)
+        # Equal rows have equal hashes, and to count these alone is faster: few rows are left to compare.
+        hashes = engine.materialise(_repeated(of_file, [ROW_HASH]))
+        found.append(_find_repeated(of_file.join(hashes, on=ROW_HASH, how="semi"), by, nw.col(POSITION).min()))
     if key:
-        groups.append((key, readable & has_key, "max" if is_last else "min"))
-    flags, kept = [], nw.lit(False)
-    for number, (group, counts, end) in enumerate(groups):
-        # Only repeated keys are joined back: a small table.
-        position = nw.col(POSITION).max() if end == "max" else nw.col(POSITION).min()
-        repeated = (
-            rows.filter(counts)
-            .group_by(group)
-            .agg(
-                nw.len().alias("_n"),
-                position.alias(f"_kept{number}"),
-                (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias(f"_differs{number}"),
-            )
-            .filter(nw.col("_n") > 1)
-            .drop("_n")
-        )
-        rows = rows.join(engine.materialise(repeated), on=group, how="left")
-        place = nw.col(f"_kept{number}")
-        flags.append(
-            (counts & (nw.col(POSITION) < place if end == "max" else nw.col(POSITION) > place)).fill_null(False)
-        )
-        if end == "max":
-            kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
-    notices = {f"{NOTICE}E-KEY-2 {', '.join(key)}": kept} if key and is_last else {}
-    rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
-    return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
+        position = nw.col(POSITION).max() if is_last else nw.col(POSITION).min()
+        found.append(_find_repeated(rows.filter(readable & has_key), key, position))
+    if not found:
+        return rows.with_columns(_is_duplicate=nw.lit(False))
+    flags = nw.concat(found).group_by(POSITION).agg(nw.col("_is_duplicate").max(), nw.col("_differs").max())
+    rows = rows.join(engine.materialise(flags), on=POSITION, how="left")
+    differs = {notice: (~nw.col("_is_duplicate") & nw.col("_differs")).fill_null(False)} if key and is_last else {}
+    return rows.with_columns(nw.col("_is_duplicate").fill_null(False), **differs).drop("_differs")
+
+
+def _repeated(rows: Table, by: list[str], *more: nw.Expr) -> Table:
+    """The values of ``by`` that several rows have, and what ``more`` tells of these rows."""
+    return rows.group_by(by).agg(nw.len().alias("_n"), *more).filter(nw.col("_n") > 1).drop("_n")
+
+
+def _find_repeated(rows: Table, by: list[str], kept: nw.Expr) -> Table:
+    """Rows that are equal in ``by``, a small table: whether another of them is kept, and whether the files' rows differ."""
+    differs = (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias("_differs")
+    groups = _repeated(rows, by, kept.alias("_kept"), differs)
+    return rows.join(groups, on=by).select(POSITION, "_differs", _is_duplicate=nw.col(POSITION) != nw.col("_kept"))
 
 
 def notice_repetitions(used: Table) -> list[Noticed]:
