@@ -151,9 +151,11 @@ def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     """Whether the text columns hold nothing but blanks."""
 
     def is_blank(rest: duckdb.Expression, column: str) -> duckdb.Expression:
-        # A CASE looks at the other columns of those rows only that are blank so far.
-        is_empty = FunctionExpression("trim", ColumnExpression(column)) == ConstantExpression("")
-        return CaseExpression(is_empty, rest).otherwise(ConstantExpression(False))
+        # Most texts tell by their first character, and a CASE looks at the other columns of blank ones only.
+        text = ColumnExpression(column)
+        is_empty = FunctionExpression("trim", text) == ConstantExpression("")
+        no = ConstantExpression(False)
+        return CaseExpression(text > ConstantExpression("!"), no).when(is_empty, rest).otherwise(no)
 
     return _add(table, {name: reduce(is_blank, reversed(columns), ConstantExpression(True))})
 
