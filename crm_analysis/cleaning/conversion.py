@@ -130,7 +130,9 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             f"reason:{target.name}": _reason(
                 "E-ID-1" if target.column.type == "id" else "E-EMPTY-1",
                 target,
-                is_one_of(nw.col(f"clean:{target.name}"), missing[target.name]) if target.is_required else nw.lit(False),
+                is_one_of(nw.col(f"clean:{target.name}"), missing[target.name])
+                if target.is_required
+                else nw.lit(False),
             )
             for target in targets
         },

@@ -69,9 +69,7 @@ def list_outliers(used: Table, name: str, files: list[str]) -> pd.DataFrame:
     far = rows.filter(size > MIN_OUTLIER_RATIO * float(least)).with_columns(_minus=-size, _one=nw.lit(1))
     place = nw.col("_one").cum_sum().over("month", order_by=["_minus", POSITION])
     largest = far.with_columns(_place=place).filter(nw.col("_place") <= MAX_OUTLIERS_PER_MONTH)
-    found = engine.collect(
-        largest.select(POSITION, "amount", month=told_month("month")).sort(POSITION), MAX_OUTLIERS
-    )
+    found = engine.collect(largest.select(POSITION, "amount", month=told_month("month")).sort(POSITION), MAX_OUTLIERS)
     numbers = found[POSITION].astype("int64")
     found["file"] = [files[number] for number in numbers // FILE_STEP]
     return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % CELL_STEP))
