@@ -149,8 +149,15 @@ def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
 
 def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     """Whether the text columns hold nothing but blanks."""
-    joined = FunctionExpression("trim", FunctionExpression("concat", *map(ColumnExpression, columns)))
-    return _add(table, {name: joined == ConstantExpression("")})
+
+    def is_blank(rest: duckdb.Expression, column: str) -> duckdb.Expression:
+        # Most texts tell by their first character, and a CASE looks at the other columns of blank ones only.
+        text = ColumnExpression(column)
+        is_empty = FunctionExpression("trim", text) == ConstantExpression("")
+        no = ConstantExpression(False)
+        return CaseExpression(text > ConstantExpression("!"), no).when(is_empty, rest).otherwise(no)
+
+    return _add(table, {name: reduce(is_blank, reversed(columns), ConstantExpression(True))})
 
 
 def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Table:

@@ -26,7 +26,7 @@ import narwhals as nw
 
 from crm_analysis import engine
 from crm_analysis.cleaning.building import Building, decisions_path
-from crm_analysis.cleaning.rules import source_columns
+from crm_analysis.cleaning.plan import Plan
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, MachineError, machine_error
 from crm_analysis.params import first_of_month
@@ -184,7 +184,7 @@ def _fetched(contract: Contract, path: Path, root: Path, folder: Path) -> Iterat
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir(parents=True)
     try:
-        wanted = {name: source_columns(name, contract) for name in names}
+        wanted = {name: Plan(name, contract).columns for name in names}
         yield databases.fetch(contract, wanted, aside, root, path)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
@@ -309,7 +309,7 @@ def build(
     aside = folder.parent / f".{folder.name}.building"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
-    connection = engine.connect(aside, memory_limit, str(aside / "staging.duckdb"))
+    connection = engine.connect(aside, memory_limit)
     building = Building(contract, path, aside, connection, tell)
     try:
         try:
@@ -321,7 +321,6 @@ def build(
         finally:
             connection.close()
         building.write_notes()
-        (aside / "staging.duckdb").unlink()
         shutil.rmtree(aside / "spill", ignore_errors=True)
         _write_meta(building, folder, inputs, fingerprint)
         replace_folder(aside, folder)

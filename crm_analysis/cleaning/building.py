@@ -26,6 +26,7 @@ from crm_analysis.cleaning.headers import match_columns, notice_ignored
 from crm_analysis.cleaning.noticing import notice_tables
 from crm_analysis.cleaning.order_amounts import spread_order_amounts
 from crm_analysis.cleaning.orders import add_calendar, summarise_orders
+from crm_analysis.cleaning.plan import Plan
 from crm_analysis.cleaning.texts import Cells, show_controls
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
@@ -61,38 +62,71 @@ class Building:
 
     def read_table(self, name: str, inputs: list[Input]) -> None:
         """Stage the rows of all files, settle their fates, write what is used and note what is not."""
-        table = self.contract.tables[name]
-        staged, all_records = None, []
+        plan, all_records = Plan(name, self.contract), []
         for number, one in enumerate(inputs):
             self.tell(f"reading {one.label}")
-            staged, records = self._stage(name, number, one)
+            staged, records = self._stage(plan, number, one)
             all_records.append(records)
         self.tell(f"cleaning {name}")
-        staged, garbled = find_garbled(staged, rules.name_columns(name, self.contract), len(inputs))
-        unseen = {one.column for records in all_records for one in records.noticed if one.code == "E-CTRL-3"}
-        rows = refuse_conflicts(show_controls(staged, unseen), name, table)
-        rows = rules.find_duplicates(rows, name, table)
-        rows = spread_order_amounts(rules.settle(rows), table)
-        labels = self.labels[name] = [one.label for one in inputs]
-        rows = self._standardise(name, rows, labels)
+        self.labels[name] = [one.label for one in inputs]
+        rows, garbled = self._settle(plan, staged, all_records)
         ledger = self._note_ledger(name, rows, inputs, all_records)
         self._refuse_rejects(name, rows, ledger, inputs, all_records)
         self._note_rejects(name, rows, inputs, all_records)
-        notices = collect_notices(rows, len(labels), rules.FILE_STEP, rules.POSITION)
-        for label, records, *found in zip(labels, all_records, notices, garbled, strict=True):
-            self.warn(name, label, [*records.noticed, *chain(*found)])
+        notices = collect_notices(rows, len(inputs), rules.FILE_STEP, rules.POSITION)
+        for one, records, *found in zip(inputs, all_records, notices, garbled, strict=True):
+            self.warn(name, one.label, [*records.noticed, *chain(*found)])
         self._warn_of_twins(inputs, all_records)
         used = rows.filter(nw.col("_fate") == "used")
+        self._note_used(name, used)
+        self._write_used(name, used)
+
+    def _stage(self, plan: Plan, number: int, one: Input) -> tuple[Table, Records]:
+        records = open_records(one.path, plan.table.format, self.contract.time_zone, one.sheet)
+        columns = match_columns(plan.columns, records, one.label, self.path)
+        places = {f"_f{place}": plan.uses[column] for place, column in enumerate(columns) if column in plan.uses}
+        cells = Cells(records.reader(), places, self.contract.ids, records.noticed)
+        text = nw.from_native(self.connection.from_arrow(cells.cleaned()))
+        rates = self._open("rates") if "rates" in self.tables else None
+        try:
+            rows = rules.read_rows(text, number, columns, plan, records.is_text, records.epoch, rates)
+            staged = engine.insert(self.connection, rows, f"{plan.name}_staged")
+        except duckdb.Error as error:
+            raise records.failure or error from error
+        stat = one.path.stat()
+        if (stat.st_size, stat.st_mtime_ns) != (one.size, one.mtime_ns):
+            raise InputError("E-FILE-6", "the file changed while it was read: run again", file=one.label)
+        # Another table may use what this one does not.
+        ignored = [column for column in columns if column not in plan.columns]
+        known = self.ignored_columns.get(one.label, ignored)
+        self.ignored_columns[one.label] = [column for column in ignored if column in known]
+        self.readers[one.label] = (plan.name, records)
+        records.noticed += [records.mixed[id_] for id_ in plan.id_columns if id_ in records.mixed]
+        return staged, records
+
+    def _settle(self, plan: Plan, staged: Table, all_records: list[Records]) -> tuple[Table, list[list[Noticed]]]:
+        """The rows with their fates, and the garbled texts that were noticed in each file."""
+        rows, garbled = find_garbled(staged, plan.name_columns, len(all_records))
+        unseen = {one.column for records in all_records for one in records.noticed if one.code == "E-CTRL-3"}
+        rows = refuse_conflicts(show_controls(rows, unseen), plan.name, plan.table)
+        rows = rules.find_duplicates(rows, plan.name, plan.table)
+        rows = spread_order_amounts(rules.settle(rows), plan.table)
+        return self._standardise(plan.name, rows, self.labels[plan.name]), garbled
+
+    def _note_used(self, name: str, used: Table) -> None:
+        """How full the columns are, the outliers, and what only the used rows together tell."""
+        table = self.contract.tables[name]
         of_file = used.filter(~nw.col(rules.ROW_HASH).is_null())
         self.completeness.append(profile.summarise_completeness(of_file, name, [*table.columns, *table.attributes]))
-        self.outliers.append(profile.list_outliers(used, name, labels))
+        self.outliers.append(profile.list_outliers(used, name, self.labels[name]))
         self._warn_of_table(name, ledgers.notice_derived(self.completeness[-1]))
-        if (
-            not table.drops_duplicates
-            and table.duplicates is None
-            and not set(CANONICAL[name].key) & set(table.columns)
-        ):
+        has_key = bool(set(CANONICAL[name].key) & set(table.columns))
+        if not table.drops_duplicates and table.duplicates is None and not has_key:
             self._warn_of_table(name, rules.notice_repetitions(of_file))
+
+    def _write_used(self, name: str, used: Table) -> None:
+        """The table, and those that come ``from`` it."""
+        table = self.contract.tables[name]
         if name in rules.ORDER_TABLES:
             self._write_orders(name, used)
         elif name == "contracts":
@@ -101,38 +135,11 @@ class Building:
             self._write(name, used.select(*table.columns, *table.attributes))
             self._note_dates(name, used)
         if table.identity is not None:
-            self._write_identities(used, labels)
+            self._write_identities(used, self.labels[name])
         for other_name, other in self.contract.tables.items():
             if other.from_ == name:
                 derived = derive(used, other_name, [*other.columns, *other.attributes])
                 self._write(other_name, seek(derived, rules.sought(other)))
-
-    def _stage(self, name: str, number: int, one: Input) -> tuple[Table, Records]:
-        table = self.contract.tables[name]
-        records = open_records(one.path, table.format, self.contract.time_zone, one.sheet)
-        wanted = rules.source_columns(name, self.contract)
-        columns = match_columns(wanted, records, one.label, self.path)
-        uses = rules.column_uses(name, self.contract)
-        places = {f"_f{place}": uses[column] for place, column in enumerate(columns) if column in uses}
-        cells = Cells(records.reader(), places, self.contract.ids, records.noticed)
-        text = nw.from_native(self.connection.from_arrow(cells.cleaned()))
-        rates = self._open("rates") if "rates" in self.tables else None
-        try:
-            rows = rules.read_rows(text, number, columns, name, self.contract, records.is_text, records.epoch, rates)
-            staged = engine.insert(self.connection, rows, f"{name}_staged")
-        except duckdb.Error as error:
-            raise records.failure or error from error
-        stat = one.path.stat()
-        if (stat.st_size, stat.st_mtime_ns) != (one.size, one.mtime_ns):
-            raise InputError("E-FILE-6", "the file changed while it was read: run again", file=one.label)
-        # Another table may use what this one does not.
-        ignored = [column for column in columns if column not in wanted]
-        known = self.ignored_columns.get(one.label, ignored)
-        self.ignored_columns[one.label] = [column for column in ignored if column in known]
-        self.readers[one.label] = (name, records)
-        ids = rules.id_columns(name, self.contract)
-        records.noticed += [records.mixed[id_] for id_ in ids if id_ in records.mixed]
-        return staged, records
 
     def _note_ledger(self, name: str, rows: Table, inputs: list[Input], all_records: list[Records]) -> pd.DataFrame:
         labels = [one.label for one in inputs]

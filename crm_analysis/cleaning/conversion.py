@@ -4,6 +4,7 @@ the reason; a value is never guessed and never rounded."""
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import reduce
@@ -64,7 +65,7 @@ def read_columns(
 def _or_cell_error(targets: list[Target]) -> nw.Expr:
     """The reason; or, where a cell holds what a spreadsheet shows that could not compute it, that."""
     found = [
-        nw.when(nw.col(cell).is_in([text for text, one in CELL_ERRORS.items() if one == code])).then(
+        nw.when(is_one_of(nw.col(cell), [text for text, one in CELL_ERRORS.items() if one == code])).then(
             nw.lit(f"{code} {target.name}")
         )
         for target in targets
@@ -120,7 +121,7 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             for target in targets
         },
         **{
-            target.name: nw.when(~nw.col(f"clean:{target.name}").is_in(missing[target.name])).then(
+            target.name: nw.when(~is_one_of(nw.col(f"clean:{target.name}"), missing[target.name])).then(
                 nw.col(f"clean:{target.name}")
             )
             for target in targets
@@ -129,7 +130,9 @@ def _read_texts(table: Table, targets: list[Target]) -> Table:
             f"reason:{target.name}": _reason(
                 "E-ID-1" if target.column.type == "id" else "E-EMPTY-1",
                 target,
-                nw.col(f"clean:{target.name}").is_in(missing[target.name]) if target.is_required else nw.lit(False),
+                is_one_of(nw.col(f"clean:{target.name}"), missing[target.name])
+                if target.is_required
+                else nw.lit(False),
             )
             for target in targets
         },
@@ -326,6 +329,11 @@ def _reads(written: str, text: str) -> bool:
         return bool(datetime.strptime(text.strip(), written))  # noqa: DTZ007 (only whether it reads)
     except ValueError:
         return False
+
+
+def is_one_of(text: nw.Expr, few: Iterable[str]) -> nw.Expr:
+    """Compared one by one, which for a few is faster than the engine's join with a list."""
+    return any_of([text == one for one in few])
 
 
 def any_of(conditions: list[nw.Expr]) -> nw.Expr:

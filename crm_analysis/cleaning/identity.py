@@ -18,7 +18,8 @@ from crm_analysis import engine
 from crm_analysis.cleaning import merging
 from crm_analysis.cleaning.comparing import fold_people
 from crm_analysis.cleaning.duplicates import find_pairs
-from crm_analysis.cleaning.rules import IDENTITY_PREFIX, POSITION
+from crm_analysis.cleaning.plan import IDENTITY_PREFIX
+from crm_analysis.cleaning.rules import POSITION
 from crm_analysis.cleaning.standards import invalid, notice, standardise
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError

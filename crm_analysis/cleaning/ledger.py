@@ -9,7 +9,7 @@ import pandas as pd
 
 from crm_analysis import engine
 from crm_analysis.cleaning.amounts import AMOUNTS
-from crm_analysis.cleaning.profile import month_of
+from crm_analysis.cleaning.profile import month_of, told_month
 from crm_analysis.cleaning.rules import FILE_STEP, ORDER_TABLES, POSITION, ROW_HASH
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, IntegrityError, row_list
@@ -45,6 +45,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     by = ["file_number", "fate", "reason", "kind", "has_customer", "ordered_month"]
     # What an order's line says of a refund is money of its own, but no row of the file: it has no hash.
     summed = groups.group_by(by).agg(nw.col("row").count().alias("n_rows"), nw.col("line_amount").sum())
+    summed = summed.with_columns(ordered_month=told_month("ordered_month"))
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]

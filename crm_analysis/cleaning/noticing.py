@@ -44,10 +44,11 @@ def notice_returns(orders: Table) -> list[Noticed]:
     orders = orders.filter(~nw.col("customer_id").is_null())
     has_return = nw.col("returned_amount") > 0
     has_sale = nw.col("gross_amount") > 0
-    numbers = orders.group_by("customer_id", "order_id").agg(_is_both=(has_return.max() & has_sale.max()))
-    is_linked = bool(engine.collect(numbers.select(nw.col("_is_both").max()), 1).iloc[0, 0])
-    key = ["customer_id", "order_id"] if is_linked else ["customer_id"]
-    sums = orders.with_columns(
+    number = ["customer_id", "order_id"]
+    returns = engine.materialise(orders.filter(has_return).select(number).unique())
+    is_linked = engine.n_rows(orders.filter(has_sale).join(returns, on=number, how="semi").head(1)) > 0
+    key = number if is_linked else ["customer_id"]
+    sums = orders.join(returns.select(key).unique(), on=key, how="semi").with_columns(
         _bought_on=nw.when(has_sale).then("ordered_day"),
         _returned_on=nw.when(has_return).then("ordered_day"),
         _lines=nw.when(has_return).then("n_lines").otherwise(nw.lit(0)),
@@ -60,7 +61,7 @@ def notice_returns(orders: Table) -> list[Noticed]:
         nw.col("_lines").sum(),
     )
     is_before = (nw.col("_returned_on") < nw.col("_bought_on")) | nw.col("_bought_on").is_null()
-    odd = sums.filter((nw.col("_lines") > 0) & (is_before | (nw.col("returned_amount") > nw.col("gross_amount"))))
+    odd = sums.filter(is_before | (nw.col("returned_amount") > nw.col("gross_amount")))
     return _noticed("E-REF-1", "order_id" if is_linked else "customer_id", odd, nw.col("_lines").sum())
 
 

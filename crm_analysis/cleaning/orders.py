@@ -6,6 +6,7 @@ import narwhals as nw
 
 from crm_analysis import engine
 from crm_analysis.cleaning.amounts import PRECISION
+from crm_analysis.cleaning.conversion import is_one_of
 from crm_analysis.engine import Table
 from crm_analysis.schema import ORDERS
 
@@ -27,35 +28,27 @@ def summarise_orders(lines: Table, free_orders: str = "ignore") -> Table:
     ``count``, are rows with ``is_order`` false, dated by their own day, for a return lowers money when it happens and is
     never a visit.
     """
-    amount = nw.col("line_amount")
-    scale = lines.collect_schema()["line_amount"].scale
-    is_return = nw.col("kind") == "return"
-    counts = nw.col("kind").is_in(["sale", "free"] if free_orders == "count" else ["sale"])
-    zero = nw.lit(0).cast(nw.Decimal(PRECISION, scale))
-    profit = nw.col("profit_amount") if "profit_amount" in lines.collect_schema() else nw.lit(None)
+    money = nw.Decimal(PRECISION, lines.collect_schema()["line_amount"].scale)
+    counts = is_one_of(nw.col("kind"), ["sale", "free"] if free_orders == "count" else ["sale"])
     lines = lines.with_columns(
-        is_return=is_return,
-        returned_at=nw.when(is_return).then(nw.col("ordered_at").dt.truncate("1d")),
+        returned_at=nw.when(nw.col("kind") == "return").then(nw.col("ordered_at").dt.truncate("1d")),
         counts=counts.cast(nw.Int8),
-        gross_amount=nw.when(~is_return).then(amount).otherwise(zero),
-        returned_amount=nw.when(is_return).then(-amount).otherwise(zero),
-        profit_amount=profit.cast(nw.Decimal(PRECISION, scale)),
     )
-    orders = lines.group_by("customer_id", "order_id", "is_return", "returned_at").agg(
-        nw.col("counts").max().alias("counts"),
-        nw.col("ordered_at").min(),
-        nw.len().alias("n_lines"),
-        *[
-            nw.col(name).sum().cast(nw.Decimal(PRECISION, scale)).alias(name)
-            for name in ("gross_amount", "returned_amount")
-        ],
+    sums = [nw.col("line_amount").sum().cast(money).alias("net_amount")]
+    profit = nw.lit(None).cast(money)
+    if "profit_amount" in lines.collect_schema():
+        sums += [nw.col("profit_amount").sum().cast(money), nw.col("profit_amount").count().alias("n_profits")]
         # Margin is known for an order only where it is known for each of its lines.
-        nw.col("profit_amount").sum().cast(nw.Decimal(PRECISION, scale)).alias("profit_amount"),
-        nw.col("profit_amount").count().alias("n_profits"),
+        profit = nw.when(nw.col("n_profits") == nw.col("n_lines")).then("profit_amount")
+    orders = lines.group_by("customer_id", "order_id", "returned_at").agg(
+        nw.col("counts").max(), nw.col("ordered_at").min(), nw.len().alias("n_lines"), *sums
     )
+    # All lines of a group came back, or none.
+    is_return, amount, zero = ~nw.col("returned_at").is_null(), nw.col("net_amount"), nw.lit(0).cast(money)
     orders = add_calendar(orders).with_columns(
         is_order=nw.col("counts") > 0,
-        net_amount=(nw.col("gross_amount") - nw.col("returned_amount")).cast(nw.Decimal(PRECISION, scale)),
-        profit_amount=nw.when(nw.col("n_profits") == nw.col("n_lines")).then("profit_amount"),
+        gross_amount=nw.when(is_return).then(zero).otherwise(amount),
+        returned_amount=nw.when(is_return).then(-amount).otherwise(zero),
+        profit_amount=profit,
     )
     return orders.select(*ORDERS.columns)

@@ -20,10 +20,15 @@ MIN_OUTLIER_RATIO, MAX_OUTLIERS_PER_MONTH, MAX_OUTLIERS = 100, 50, 100_000
 
 
 def month_of(rows: Table, name: str) -> nw.Expr:
-    """The month of each row, as 2026-10; empty in a table without dates."""
+    """The first day of the month of each row; empty in a table without dates."""
     dated_by = CANONICAL[name].dated_by if name in CANONICAL else ()
     dates = [nw.col(one).cast(nw.Date) for one in dated_by if one in rows.collect_schema().names()]
-    return nw.coalesce(*dates).dt.to_string("%Y-%m") if dates else nw.lit(None).cast(nw.String)
+    return nw.coalesce(*dates).dt.truncate("1mo") if dates else nw.lit(None).cast(nw.Date)
+
+
+def told_month(name: str) -> nw.Expr:
+    """A column of month_of as 2026-10: worked out of groups, for of each row it takes time."""
+    return nw.col(name).dt.to_string("%Y-%m")
 
 
 def summarise_completeness(used: Table, name: str, columns: Iterable[str]) -> pd.DataFrame:
@@ -33,6 +38,7 @@ def summarise_completeness(used: Table, name: str, columns: Iterable[str]) -> pd
     counts = [nw.col(column).count().alias(f"filled:{column}") for column in columns]
     counts += [nw.col(one).cast(nw.Int64).sum() for one in repaired.values()]
     months = used.with_columns(_month=month_of(used, name)).group_by("_month").agg(nw.len().alias("_n"), *counts)
+    months = months.with_columns(_month=told_month("_month"))
     found = [
         (
             name,
@@ -63,7 +69,7 @@ def list_outliers(used: Table, name: str, files: list[str]) -> pd.DataFrame:
     far = rows.filter(size > MIN_OUTLIER_RATIO * float(least)).with_columns(_minus=-size, _one=nw.lit(1))
     place = nw.col("_one").cum_sum().over("month", order_by=["_minus", POSITION])
     largest = far.with_columns(_place=place).filter(nw.col("_place") <= MAX_OUTLIERS_PER_MONTH)
-    found = engine.collect(largest.select(POSITION, "month", "amount").sort(POSITION), MAX_OUTLIERS)
+    found = engine.collect(largest.select(POSITION, "amount", month=told_month("month")).sort(POSITION), MAX_OUTLIERS)
     numbers = found[POSITION].astype("int64")
     found["file"] = [files[number] for number in numbers // FILE_STEP]
     return OUTLIERS.frame(found.assign(table=name, column=column, line=numbers % CELL_STEP))

@@ -11,13 +11,14 @@ from datetime import date
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.cleaning.amounts import AMOUNTS, PRECISION, fill_amounts
+from crm_analysis.cleaning.amounts import PRECISION, fill_amounts
 from crm_analysis.cleaning.consistency import NOTICE, check_consistency
-from crm_analysis.cleaning.conversion import Target, all_of, any_of, read_columns, seek, strip_blanks
+from crm_analysis.cleaning.conversion import all_of, any_of, read_columns, seek, strip_blanks
 from crm_analysis.cleaning.currencies import convert
+from crm_analysis.cleaning.plan import ORDER_TABLES, Plan
 from crm_analysis.cleaning.texts import REFUSED, Use, changed, spell
 from crm_analysis.engine import Table
-from crm_analysis.schema import CANONICAL, LONG, Column
+from crm_analysis.schema import CANONICAL
 from crm_analysis.sources.contract import ColumnSource, Contract, Rule, TableContract
 from crm_analysis.sources.records import CELL_STEP, LINE, Noticed
 from crm_analysis.sources.totals import TOTAL_AMONG_CELLS, TOTAL_CELL
@@ -27,44 +28,6 @@ FILE_STEP = CELL_STEP << 16
 # Columns of the cleaning itself begin with a _, as no column of a contract can.
 POSITION, ROW_HASH, IS_BLANK = "_position", "_row_hash", "_is_blank"
 _RULE = "_rule"
-# What identifies a customer is read beside the other columns, under this prefix.
-IDENTITY_PREFIX = "identity."
-
-
-def plan_targets(name: str, contract: Contract) -> list[Target]:
-    """The columns to be read from a table's files: its own, and those that other tables take ``from`` it, which are
-    named ``<table>.<column>``."""
-    table, shape = contract.tables[name], CANONICAL[name]
-    required = {*shape.key, *shape.required} - set(shape.may_be_empty)
-    if name in ORDER_TABLES and not set(AMOUNTS) <= set(table.columns):
-        required |= {"line_amount"} if "line_amount" in table.columns else {"quantity", "unit_price", "order_amount"}
-    if name == "contracts":
-        required |= {"started_date", "tenure_months", "is_ended"}
-    attribute = Column("text", "attribute", max_length=LONG)
-    targets = [
-        Target(column, shape.columns.get(column, attribute), source, column in required)
-        for column, source in table.sources.items()
-    ]
-    if table.identity is not None:
-        targets += [
-            Target(IDENTITY_PREFIX + column, Column("text", "identity"), source, False)
-            for column, source in table.identity.sources.items()
-        ]
-    for other_name, other in contract.tables.items():
-        if other.from_ == name:
-            targets += [
-                Target(
-                    f"{other_name}.{column}",
-                    CANONICAL[other_name].columns.get(column, attribute),
-                    source,
-                    False,
-                )
-                for column, source in other.sources.items()
-            ]
-    return targets
-
-
-ORDER_TABLES = ("order_lines", "orders")
 
 
 def line_of(position):
@@ -72,60 +35,11 @@ def line_of(position):
     return position % CELL_STEP
 
 
-def source_columns(name: str, contract: Contract) -> dict[str, bool]:
-    """The file's columns that the contract speaks of → whether the file may lack them."""
-    table = contract.tables[name]
-    named = {column: True for target in plan_targets(name, contract) for column in target.source.names}
-    needed = [
-        one for target in plan_targets(name, contract) if not target.source.optional for one in target.source.names
-    ]
-    needed += [_rule_source(rule, table) for rule in _rules(table)]
-    needed += [table.fill_down.within, *table.fill_down.columns] if table.fill_down else []
-    return named | dict.fromkeys(needed, False)
-
-
-def id_columns(name: str, contract: Contract) -> list[str]:
-    """The file's columns that hold ids."""
-    targets = [one for one in plan_targets(name, contract) if one.column.type == "id"]
-    return list(dict.fromkeys(column for target in targets for column in target.source.names))
-
-
-def name_columns(name: str, contract: Contract) -> list[str]:
-    """The typed rows' columns that hold texts as they were written."""
-    return [
-        target.name
-        for target in plan_targets(name, contract)
-        if target.column.type == "text" and not target.source.is_sought
-    ]
-
-
-def column_uses(name: str, contract: Contract) -> dict[str, Use]:
-    """What each column of the file is read as, that the contract speaks of; as an id where it is one too."""
-    uses: dict[str, Use] = {}
-    table = contract.tables[name]
-    for target in plan_targets(name, contract):
-        kind = target.column.type
-        use = Use(
-            target.name,
-            is_id=kind == "id",
-            is_text=kind == "text",
-            is_folded=kind == "flag" or (table.format.accounting and kind in ("money", "quantity", "rate")),
-            max_length=target.column.max_length if kind in ("id", "text") and not target.source.is_sought else None,
-        )
-        for column in target.source.names:
-            known = uses.get(column, use)
-            uses[column] = known if (known.is_id, known.is_text) >= (use.is_id, use.is_text) else use
-    for rule in _rules(table):
-        uses.setdefault(_rule_source(rule, table), Use(rule.column, is_text=True))
-    return uses
-
-
 def read_rows(
     text: Table,
     file_number: int,
     columns: list[str],
-    name: str,
-    contract: Contract,
+    plan: Plan,
     is_text: bool,
     epoch: date,
     rates: Table | None = None,
@@ -133,12 +47,11 @@ def read_rows(
     """A file's clean text (``_f0``, ``_f1``, … named ``columns`` in the file, ``_line``, and what cleaning.texts adds) → typed rows
     with what the fates need: ``_position``, ``_row_hash``, ``_is_blank``, ``_excluded`` and ``_reason`` (null, or why not), and
     for orders ``kind`` and the signed ``line_amount``, by ``rates`` in the currency of the source."""
-    table = contract.tables[name]
+    name, table, contract, uses = plan.name, plan.table, plan.contract, plan.uses
     place = {column: f"_f{number}" for number, column in enumerate(columns)}
-    uses = column_uses(name, contract)
     text = engine.add_row_hash(text, ROW_HASH, [place[column] for column in sorted(columns)])
     text = engine.add_is_blank(text, IS_BLANK, list(place.values()))
-    for column in source_columns(name, contract):
+    for column in plan.columns:
         if column not in place:
             place[column] = f"_f{len(place)}"
             text = text.with_columns(nw.lit("").alias(place[column]), nw.lit(False).alias(changed(place[column])))
@@ -146,13 +59,12 @@ def read_rows(
         text = fill_down(text, place[table.fill_down.within], [place[one] for one in table.fill_down.columns])
     rules = {
         f"{_RULE}{number}": _applies(place[column], rule, uses[column], contract)
-        for number, rule in enumerate(_rules(table))
-        for column in [_rule_source(rule, table)]
+        for number, (rule, column) in enumerate(plan.rules)
     }
     text = text.with_columns((nw.lit(file_number * FILE_STEP) + nw.col(LINE)).cast(nw.Int64).alias(POSITION), **rules)
     targets = [
         replace(target, source=replace(target.source, column=None, columns=tuple(map(place.get, target.source.names))))
-        for target in plan_targets(name, contract)
+        for target in plan.targets
     ]
     flags = [changed(place[one]) for one, use in uses.items() if use.is_id or use.is_text]
     rows = read_columns(text, targets, contract, table.format, is_text, epoch)
@@ -180,16 +92,6 @@ def fill_down(text: Table, within: str, columns: list[str]) -> Table:
 def sought(table: TableContract) -> dict[str, ColumnSource]:
     """The attributes that are found in a text."""
     return {name: table.sources[name] for name in table.attributes if table.sources[name].is_sought}
-
-
-def _rules(table: TableContract) -> list[Rule]:
-    return [*table.exclude, *([table.returns.rule] if table.returns else [])]
-
-
-def _rule_source(rule: Rule, table: TableContract) -> str:
-    """The file's column of a rule, which may also name a canonical one."""
-    names = table.sources[rule.column].names if rule.column in table.sources else ()
-    return names[0] if names else rule.column
 
 
 def _applies(column: str, rule: Rule, use: Use, contract: Contract) -> nw.Expr:
@@ -278,37 +180,35 @@ def find_duplicates(rows: Table, name: str, table: TableContract) -> Table:
     key = list(shape.key) if set(shape.key) <= set(table.columns) else []
     has_key = all_of([~nw.col(one).is_null() for one in key]) & nw.col("_excluded").is_null() if key else nw.lit(False)
     is_last = bool(shape.dated_by)
-    groups = []
+    notice = f"{NOTICE}E-KEY-2 {', '.join(key)}"
+    found = []
     if table.drops_duplicates:
         by = [ROW_HASH, *(("line_amount", "ordered_at") if name in ORDER_TABLES else ())]
-        groups.append((by, readable & ~has_key if is_last else readable, "min"))
+        of_file = rows.filter(readable & ~has_key if is_last else readable)
+        # Equal rows have equal hashes, and to count these alone is faster: few rows are left to compare.
+        hashes = engine.materialise(_repeated(of_file, [ROW_HASH]))
+        found.append(_find_repeated(of_file.join(hashes, on=ROW_HASH, how="semi"), by, nw.col(POSITION).min()))
     if key:
-        groups.append((key, readable & has_key, "max" if is_last else "min"))
-    flags, kept = [], nw.lit(False)
-    for number, (group, counts, end) in enumerate(groups):
-        # Only repeated keys are joined back: a small table.
-        position = nw.col(POSITION).max() if end == "max" else nw.col(POSITION).min()
-        repeated = (
-            rows.filter(counts)
-            .group_by(group)
-            .agg(
-                nw.len().alias("_n"),
-                position.alias(f"_kept{number}"),
-                (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias(f"_differs{number}"),
-            )
-            .filter(nw.col("_n") > 1)
-            .drop("_n")
-        )
-        rows = rows.join(engine.materialise(repeated), on=group, how="left")
-        place = nw.col(f"_kept{number}")
-        flags.append(
-            (counts & (nw.col(POSITION) < place if end == "max" else nw.col(POSITION) > place)).fill_null(False)
-        )
-        if end == "max":
-            kept = (nw.col(f"_differs{number}") & (nw.col(POSITION) == place)).fill_null(False)
-    notices = {f"{NOTICE}E-KEY-2 {', '.join(key)}": kept} if key and is_last else {}
-    rows = rows.with_columns(_is_duplicate=any_of(flags), **notices)
-    return rows.drop([f"_{one}{number}" for number in range(len(groups)) for one in ("kept", "differs")])
+        position = nw.col(POSITION).max() if is_last else nw.col(POSITION).min()
+        found.append(_find_repeated(rows.filter(readable & has_key), key, position))
+    if not found:
+        return rows.with_columns(_is_duplicate=nw.lit(False))
+    flags = nw.concat(found).group_by(POSITION).agg(nw.col("_is_duplicate").max(), nw.col("_differs").max())
+    rows = rows.join(engine.materialise(flags), on=POSITION, how="left")
+    differs = {notice: (~nw.col("_is_duplicate") & nw.col("_differs")).fill_null(False)} if key and is_last else {}
+    return rows.with_columns(nw.col("_is_duplicate").fill_null(False), **differs).drop("_differs")
+
+
+def _repeated(rows: Table, by: list[str], *more: nw.Expr) -> Table:
+    """The values of ``by`` that several rows have, and what ``more`` tells of these rows."""
+    return rows.group_by(by).agg(nw.len().alias("_n"), *more).filter(nw.col("_n") > 1).drop("_n")
+
+
+def _find_repeated(rows: Table, by: list[str], kept: nw.Expr) -> Table:
+    """Rows that are equal in ``by``, a small table: whether another of them is kept, and whether the files' rows differ."""
+    differs = (nw.col(ROW_HASH).min() != nw.col(ROW_HASH).max()).alias("_differs")
+    groups = _repeated(rows, by, kept.alias("_kept"), differs)
+    return rows.join(groups, on=by).select(POSITION, "_differs", _is_duplicate=nw.col(POSITION) != nw.col("_kept"))
 
 
 def notice_repetitions(used: Table) -> list[Noticed]:

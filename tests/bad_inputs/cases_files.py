@@ -249,7 +249,7 @@ CASES = [
         warnings={("E-FILE-7", None): 1},
         check=all_lines_are_used,
         handler=f"{HANDLERS}_END_MARK",
-        without="never",
+        without=b"never",
     ),
     Case(
         id="A09",
