@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -17,6 +17,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from crm_analysis import fonts, language
@@ -328,6 +329,69 @@ def _on(colour: tuple[float, ...]) -> str:
     """The colour of words on a ground: the one of more contrast (WCAG 2, relative luminance)."""
     parts = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour[:3]]
     return CELL_DARK if np.dot(parts, (0.2126, 0.7152, 0.0722)) > 0.18 else CELL_LIGHT
+
+
+def tiles(
+    frame: pd.DataFrame, row: str, column: str, shade: str, lines: Sequence[str], *, xlabel: str, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """A grid of tiles with texts, one for each row of the frame; ``lines``: columns of texts, the first one large; darker is
+    more of ``shade``."""
+    rows, names = (list(dict.fromkeys(frame[one])) for one in (row, column))
+    ax = _axes(ax, 7.6, 0.7 + 1.2 * len(rows))
+    shades = frame[shade].astype(float).clip(lower=0)
+    top, told = shades.max() or 1, []
+    for one, size in zip(frame.to_dict("records"), shades, strict=True):
+        at, height, colour = names.index(one[column]), rows.index(one[row]), SHADES(size / top)
+        ax.add_patch(Rectangle((at - 0.48, height - 0.47), 0.96, 0.94, color=colour, linewidth=0))
+        for place, line in enumerate(lines):
+            ax.text(
+                at, height - 0.25 + (0.24 + 0.19 * (place - 1) if place else 0), one[line], ha="center", va="center",
+                color=_on(colour), fontsize=8.5 if place else 15, fontweight="normal" if place else "semibold",
+            )  # fmt: skip
+        told.append(f"{one[row]}, {one[column]}: {', '.join(one[line] for line in lines[:2])}")
+    ax.set_xticks(range(len(names)), [label(one, MAX_SHORT) for one in names], color=INK)
+    ax.set_yticks(range(len(rows)), [label(one, MAX_SHORT) for one in rows], color=INK)
+    ax.xaxis.tick_top()
+    ax.set_xlim(-0.5, len(names) - 0.5)
+    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(xlabel)
+    return _say(ax, f"{'; '.join(told)}.")
+
+
+def quadrants(
+    frame: pd.DataFrame, x: str, y: str, size: str, by: str, cuts: tuple[float, float], corners: Mapping[str, str],
+    show: Show, *, xlabel: str, ylabel: str, ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Bubbles on two scales on which each step is ten times the last, parted by a cut on each. ``corners``: the value of
+    ``by`` at the top left, top right, bottom left and bottom right, and what is written there."""
+    ax = _axes(ax, 7.6, 4.6)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    top = frame[size].max() if len(frame) else 1
+    for colour, name in zip(LINES, corners, strict=False):
+        part = frame[frame[by] == name]
+        areas = 5 + 700 * part[size].astype(float) / top
+        ax.scatter(part[x], part[y], s=areas, color=colour, alpha=0.7, linewidth=0)
+    places = [(h, v, ha, va) for v, va in ((0.985, "top"), (0.015, "bottom")) for h, ha in ((0.01, "left"), (0.99, "right"))]
+    for text, colour, (across, up, ha, va) in zip(corners.values(), LINES, places, strict=False):
+        ax.text(
+            across, up, text, transform=ax.transAxes, ha=ha, va=va, color=colour, fontsize=10, fontweight="semibold",
+            path_effects=[withStroke(linewidth=3, foreground=GROUND)],
+        )  # fmt: skip
+    for axis, own, cut, room in ((ax.xaxis, x, cuts[0], 1.3), (ax.yaxis, y, cuts[1], 4.0)):
+        ends = [*frame[own].astype(float), *([cut] if cut > 0 else [])] or [1.0]
+        (ax.set_xlim if axis is ax.xaxis else ax.set_ylim)(min(ends) / room, max(ends) * room)
+        if cut > 0:
+            (ax.axvline if axis is ax.xaxis else ax.axhline)(cut, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+        axis.set_minor_locator(mpl.ticker.NullLocator())
+        few = max(ends) / min(ends) < 200
+        axis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))
+        axis.set_major_formatter(lambda one, _: show(one))
+    ax.grid()
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    return _say(ax, f"{ylabel} → {xlabel}: {'; '.join(corners.values())}.")
 
 
 def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: str, ax: Axes | None = None) -> Axes:
