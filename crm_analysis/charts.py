@@ -346,7 +346,7 @@ def tiles(
         for place, line in enumerate(lines):
             ax.text(
                 at, height - 0.25 + (0.24 + 0.19 * (place - 1) if place else 0), one[line], ha="center", va="center",
-                color=_on(colour), fontsize=8.5 if place else 15, fontweight="normal" if place else "semibold",
+                color=_on(colour), fontsize=9 if place else 15, fontweight="normal" if place else "semibold",
             )  # fmt: skip
         told.append(f"{one[row]}, {one[column]}: {', '.join(one[line] for line in lines[:2])}")
     ax.set_xticks(range(len(names)), [label(one, MAX_SHORT) for one in names], color=INK)
@@ -373,7 +373,9 @@ def quadrants(
         part = frame[frame[by] == name]
         areas = 5 + 700 * part[size].astype(float) / top
         ax.scatter(part[x], part[y], s=areas, color=colour, alpha=0.7, linewidth=0)
-    places = [(h, v, ha, va) for v, va in ((0.985, "top"), (0.015, "bottom")) for h, ha in ((0.01, "left"), (0.99, "right"))]
+    places = [
+        (h, v, ha, va) for v, va in ((0.985, "top"), (0.015, "bottom")) for h, ha in ((0.01, "left"), (0.99, "right"))
+    ]
     for text, colour, (across, up, ha, va) in zip(corners.values(), LINES, places, strict=False):
         ax.text(
             across, up, text, transform=ax.transAxes, ha=ha, va=va, color=colour, fontsize=10, fontweight="semibold",

@@ -362,7 +362,9 @@ def advise(customers: Table) -> Table:
         nw.when(state == LAPSED)
         .then(engine.sentence(_("Lapsed: no order for {days} days; orders so far: {orders}."), **shown))
         .otherwise(
-            engine.sentence(_("{left} days until the lapse: no order for {days} days; orders so far: {orders}."), **shown)
+            engine.sentence(
+                _("{left} days until the lapse: no order for {days} days; orders so far: {orders}."), **shown
+            )
         )
     )
     return (
@@ -479,7 +481,9 @@ def compare_rates(rate_months: pd.DataFrame, run: Run) -> pd.DataFrame:
         for one in (run.month, run.previous_month, run.same_month_last_year)
     )
     kinds = ("step_up_rate", "lapse_rate")
-    earlier = {f"{when}_{kind}": own[kind] for when, own in (("previous", before), ("last_year", last_year)) for kind in kinds}
+    earlier = {
+        f"{when}_{kind}": own[kind] for when, own in (("previous", before), ("last_year", last_year)) for kind in kinds
+    }
     return RATES.frame(now.assign(**earlier).rename_axis("segment").reset_index())
 
 
@@ -507,7 +511,9 @@ def describe_advice(sums: pd.DataFrame) -> pd.DataFrame:
     known = [one for one in ADVICE if one in frame.index]
     told = [ADVICE[one] for one in known]
     return ADVICE_TABLE.frame(
-        frame.loc[known].reset_index().assign(priority=[one for one, *_rest in told], action=[one for *_rest, one in told])
+        frame.loc[known]
+        .reset_index()
+        .assign(priority=[one for one, *_rest in told], action=[one for *_rest, one in told])
     )
 
 
@@ -528,7 +534,9 @@ def key_figures(result: Result) -> list[KeyFigure]:
         return KeyFigure(name=name, value=value, previous=previous, last_year=last_year, meaning=meaning)
 
     def rate(name: str, rates: list[object], meaning: str) -> KeyFigure:
-        return KeyFigure(name=name, unit="share", value=rates[0], previous=rates[1], last_year=rates[2], meaning=meaning)
+        return KeyFigure(
+            name=name, unit="share", value=rates[0], previous=rates[1], last_year=rates[2], meaning=meaning
+        )
 
     return [
         count(_("active customers"), STAGES, _("Everybody whose last order is not yet so old that they count as lapsed.")),
@@ -679,12 +687,16 @@ def plot_heads(group_months: pd.DataFrame) -> Axes:
     """The customers of each group, month by month."""
     shown = group_months.assign(segment=[_(one) for one in group_months["segment"]])
     shown["month"] = [language.month(one) for one in shown["month"]]
-    return charts.small_multiples(shown, "segment", "month", "n_customers", language.short_number, ylabel=_("customers"))
+    return charts.small_multiples(
+        shown, "segment", "month", "n_customers", language.short_number, ylabel=_("customers")
+    )
 
 
 def plot_months(group_months: pd.DataFrame, value: str, show: charts.Show, ax: Axes | None = None) -> Axes:
     """Groups by month as a heat map of ``value``, the last month on top."""
-    matrix = group_months.pivot(index="month", columns="segment", values=value)[list(GROUPS)].sort_index(ascending=False)
+    matrix = group_months.pivot(index="month", columns="segment", values=value)[list(GROUPS)].sort_index(
+        ascending=False
+    )
     matrix = matrix.rename(index=language.month, columns=_)
     return charts.heat_map(matrix, show, xlabel=_("group"), ylabel=_("month"), ax=ax)
 
@@ -692,7 +704,9 @@ def plot_months(group_months: pd.DataFrame, value: str, show: charts.Show, ax: A
 def plot_rate(rate_months: pd.DataFrame, rate: str) -> Axes:
     """A rate of each stage, month by month; of a stage without it there is no picture."""
     known = rate_months[rate_months.groupby("segment")[rate].transform("count") > 0]
-    shown = known.assign(segment=[_(one) for one in known["segment"]], month=[language.month(one) for one in known["month"]])
+    shown = known.assign(
+        segment=[_(one) for one in known["segment"]], month=[language.month(one) for one in known["month"]]
+    )
     title = {"step_up_rate": _("step-up rate"), "lapse_rate": _("lapse rate")}[rate]
     return charts.small_multiples(shown, "segment", "month", rate, lambda one: language.percent(one, 0), ylabel=title)
 
