@@ -386,6 +386,13 @@ def quadrants(
         (ax.set_xlim if axis is ax.xaxis else ax.set_ylim)(min(ends) / room, max(ends) * room)
         if cut > 0:
             (ax.axvline if axis is ax.xaxis else ax.axhline)(cut, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+            is_across = axis is ax.xaxis
+            ax.annotate(
+                show(cut), (cut, 1) if is_across else (1, cut), xytext=(0, 3) if is_across else (4, 0),
+                xycoords=("data", "axes fraction") if is_across else ("axes fraction", "data"),
+                textcoords="offset points", ha="center" if is_across else "left", va="bottom" if is_across else "center",
+                color=INK, fontsize=9.5, fontweight="semibold",
+            )  # fmt: skip
         axis.set_minor_locator(mpl.ticker.NullLocator())
         few = max(ends) / min(ends) < 200
         axis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))

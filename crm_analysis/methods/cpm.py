@@ -550,7 +550,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
     ]  # fmt: skip
 
 
-def findings(result: Result, currency: str) -> list[str]:
+def findings(result: Result, params: Params, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     groups, rates = result.groups.set_index("segment"), result.rates.set_index("segment")
     best, gone = groups.loc[STAGES[-1]], groups.loc[LEAVERS[-1]]
@@ -567,9 +567,9 @@ def findings(result: Result, currency: str) -> list[str]:
     for one in closing.itertuples():
         told.append(
             counted(one.n_customers,
-                "{n} excellent customer is about to lapse and stands for {amount} to date: call before it happens.",
-                "{n} excellent customers are about to lapse; they stand for {amount} to date: call before it happens.",
-                amount=language.short_money(one.amount, currency))
+                "{n} excellent customer will lapse within {days} days without an order and stands for {amount} to date: call before.",
+                "{n} excellent customers will lapse within {days} days without an order; they stand for {amount} to date: call before.",
+                days=language.integer(params.warn_days), amount=language.short_money(one.amount, currency))
         )  # fmt: skip
     if this["n_at_start"].sum():
         lapsed = counted(this["n_lapsed"].sum(),

@@ -389,7 +389,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
     ]  # fmt: skip
 
 
-def findings(result: Result, currency: str) -> list[str]:
+def findings(result: Result, params: Params, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     frame, cuts = result.quadrants.set_index("segment"), result.cuts.iloc[0]
     best, spender, frequent = (frame.loc[one] for one in (BEST, SPENDER, FREQUENT))
@@ -400,7 +400,7 @@ def findings(result: Result, currency: str) -> list[str]:
         return language.short_money(amount, currency)
 
     told = [
-        _("{best} of {n} customers ({share}) order more often than {orders} times and more than {amount} at a time; they bring"
+        _("{best} of {n} customers ({share}) have more than {orders} orders and spend more than {amount} on each; they bring"
           " {amount_share} of the amount to date.").format(
             best=language.integer(best["n_customers"]), n=language.integer(n),
             share=language.percent(best["customer_share"]), orders=language.plain(cuts["orders_cut"]),
@@ -410,15 +410,15 @@ def findings(result: Result, currency: str) -> list[str]:
         silent = advice.loc[(BEST, SILENT)]
         told.append(
             counted(silent["n_customers"],
-                "{n} of the best has been silent for long and stands for {amount} to date: win this one back first.",
-                "{n} of the best have been silent for long; they stand for {amount} to date: win them back first.",
-                amount=money(silent["amount"]))
+                "{n} of the best has been silent for {days} days or more and stands for {amount} to date: win this one back first.",
+                "{n} of the best have been silent for {days} days or more; they stand for {amount} to date: win them back first.",
+                days=language.integer(params.silent_days), amount=money(silent["amount"]))
         )  # fmt: skip
     if (SPENDER, ACTIVE) in advice.index:
         told.append(
             counted(advice.loc[(SPENDER, ACTIVE), "n_customers"],
-                "{n} active spender orders rarely; one more order like those so far is worth {amount} on average.",
-                "{n} active spenders order rarely; one more order like those so far is worth {amount} on average.",
+                "{n} active spender orders rarely; an order of a spender is worth {amount} on average.",
+                "{n} active spenders order rarely; an order of a spender is worth {amount} on average.",
                 amount=money(spender["average_order_amount"]))
         )  # fmt: skip
     if frequent["n_customers"]:
