@@ -18,7 +18,7 @@ It cannot tell whether a silent customer will come again: the limit is the same 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
 from functools import reduce
 from typing import Literal
@@ -218,14 +218,17 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
     starts = [first_of_month(run.month, back) for back in range(1 - params.months, 1)]
     days = [*starts, run.as_of]
     periods = engine.materialise(sum_periods(tables, days, params))
-    cuts = measure_cuts(engine.collect(sum_places(periods), len(days)), days, params)
+    sums = engine.collect(sum_places(periods), len(days))
+    cuts = measure_cuts(sums, days, params)
     counted_flows = engine.collect(
         nw.concat([count_flows(place_customers(periods, place, days, cuts, params), place) for place in cuts if place]),
         len(days) * len(GROUPS) * (len(GROUPS) + 1),
     )
     customers = engine.materialise(name_groups(place_customers(periods, len(starts), days, cuts, params), params))
     flows = describe_flows(counted_flows, starts)
-    rate_months = describe_rates(flows)
+    rate_months = describe_rates(
+        flows, date(1970, 1, 1) + timedelta(int(sums["first_ordered_day"].min()) + params.lapse_days - 1)
+    )
     return Result(
         customers=customers,
         actions=advise(customers),
@@ -455,8 +458,9 @@ def describe_group_months(flows: pd.DataFrame) -> pd.DataFrame:
     return GROUP_MONTHS.frame(pd.concat(months))
 
 
-def describe_rates(flows: pd.DataFrame) -> pd.DataFrame:
-    """RATE_MONTHS; a rate is missing where nobody was in the stage at the start."""
+def describe_rates(flows: pd.DataFrame, first_lapse: date) -> pd.DataFrame:
+    """RATE_MONTHS; a rate is missing where nobody was in the stage at the start, and that of lapses in the months before the
+    one in which the first customer can have lapsed."""
     rows = []
     for month, own in flows.groupby("month", sort=False):
         for place, stage in enumerate(STAGES):
@@ -467,7 +471,7 @@ def describe_rates(flows: pd.DataFrame) -> pd.DataFrame:
                 {
                     "month": month, "segment": stage, "n_at_start": n, "n_stepped_up": n_up, "n_lapsed": n_gone,
                     "step_up_rate": n_up / n if n and stage != STAGES[-1] else float("nan"),
-                    "lapse_rate": n_gone / n if n else float("nan"),
+                    "lapse_rate": n_gone / n if n and month >= f"{first_lapse:%Y-%m}" else float("nan"),
                     "lapsed_amount": sum(gone["amount"], Decimal(0)),
                 }
             )  # fmt: skip
@@ -499,7 +503,8 @@ def describe_months(flows: pd.DataFrame, rate_months: pd.DataFrame, cuts: dict[s
                 "month": month, "n_active": n[is_active].sum(), "n_new": n[own["from_group"].isna()].sum(),
                 "n_won_back": n[own["from_group"].isin(LEAVERS) & is_active].sum(),
                 "n_stepped_up": int(rates["n_stepped_up"].sum()), "n_lapsed": n_lapsed,
-                "lapse_rate": n_lapsed / n_at_start if n_at_start else float("nan"), "cut_amount": cuts[month],
+                "lapse_rate": n_lapsed / n_at_start if rates["lapse_rate"].notna().any() else float("nan"),
+                "cut_amount": cuts[month],
             }
         )  # fmt: skip
     return MONTHS.frame(pd.DataFrame(rows))
@@ -543,7 +548,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
         count(_("excellent customers"), STAGES[-1:], _("Active customers of long standing with a large amount to date.")),
         rate(_("lapse rate"), lapse, _("Of those active at the month's start, the share that lapsed in the month.")),
         rate(
-            _("first-time customers who step up"),
+            _("first-time step-up rate"),
             [stages.loc[STAGES[0], f"{when}step_up_rate"] for when in ("", "previous_", "last_year_")],
             _("Of the active first-time customers at the month's start, the share that ordered again in the month."),
         ),
@@ -571,7 +576,7 @@ def findings(result: Result, params: Params, currency: str) -> list[str]:
                 "{n} excellent customers will lapse within {days} days without an order; they stand for {amount} to date: call before.",
                 days=language.integer(params.warn_days), amount=language.short_money(one.amount, currency))
         )  # fmt: skip
-    if this["n_at_start"].sum():
+    if months[-1]["lapse_rate"] == months[-1]["lapse_rate"]:
         lapsed = counted(this["n_lapsed"].sum(),
             "In the month {n} customer lapsed, {rate} of those active at its start, with {amount} to date.",
             "In the month {n} customers lapsed, {rate} of those active at its start, with {amount} to date.",

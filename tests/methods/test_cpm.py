@@ -203,7 +203,7 @@ histories = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(made=histories)
 def test_every_month_is_that_of_a_plain_loop(make_orders, made):
     """An amount of zero is a return of 7.00. Each month's flows are those between the states at its start and its end."""
@@ -279,6 +279,21 @@ def test_who_is_about_to_lapse_comes_first(make_orders):
     assert actions["priority"].to_dict() == {"c0": 1, "c1": 1, "c2": 3}
     assert actions.loc["c0", "reason"] == "4 days until the lapse: no order for 236 days; orders so far: 2."
     assert "2 excellent customers will lapse within 60 days" in " ".join(cpm.findings(result, params, "EUR"))
+
+
+def test_before_anybody_can_have_lapsed_there_is_no_lapse_rate(make_orders):
+    """The first order is of 2023-01-05: 240 days later is 2023-09-02, and no month before September can have a lapse."""
+    rows = [(f"c{n}", "2023-01-05", "5.00") for n in range(4)] + [
+        ("c0", "2023-11-05", "5.00"),
+        ("c1", "2023-08-05", "5.00"),
+    ]
+    result = cpm.analyse({"orders": make_orders(rows)}, RUN, cpm.Params(min_customers=1))
+    months = result.months.set_index("month")
+    assert months["lapse_rate"].loc[:"2023-08"].isna().all()
+    assert months["lapse_rate"].loc["2023-09":].tolist() == [0.75, 0.0, 0.0, 0.0]
+    assert months["n_won_back"].sum() == 1
+    first = result.rate_months[result.rate_months["segment"] == "first-time"].set_index("month")["lapse_rate"]
+    assert (first["2023-09"], first.loc[:"2023-08"].notna().any()) == (1.0, False)
 
 
 def test_the_actions_name_every_customer_once_the_most_urgent_first(result):
