@@ -17,7 +17,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
 from crm_analysis import fonts, language
@@ -41,7 +40,16 @@ AROUND_ONE = LinearSegmentedColormap.from_list("around one", ["#b35806", "#f6d2b
 # Letters of a label, and of one that has little room.
 MAX_LABEL, MAX_SHORT, MAX_ALT = 40, 24, 400
 # What one chart can show; of more, the first, and of upright bars, which are months, the last.
-MAX_BARS, MAX_UPRIGHT, MAX_ROWS, MAX_COLUMNS, MAX_LINES, MAX_PANELS, MAX_POINTS = 24, 120, 24, 16, 8, 12, 200
+MAX_BARS, MAX_UPRIGHT, MAX_ROWS, MAX_COLUMNS, MAX_LINES, MAX_PANELS, MAX_POINTS, MAX_TILES = (
+    24,
+    120,
+    24,
+    16,
+    8,
+    12,
+    200,
+    5,
+)
 # How wide a letter is, in inches, in labels and in the numbers within cells.
 LETTER, CELL_LETTER = 0.083, 0.52
 
@@ -336,27 +344,36 @@ def tiles(
 ) -> Axes:  # fmt: skip
     """A grid of tiles with texts, one for each row of the frame; ``lines``: columns of texts, the first one large; darker is
     more of ``shade``."""
-    rows, names = (list(dict.fromkeys(frame[one])) for one in (row, column))
-    ax = _axes(ax, 7.6, 0.7 + 1.2 * len(rows))
-    shades = frame[shade].astype(float).clip(lower=0)
-    top, told = shades.max() or 1, []
-    for one, size in zip(frame.to_dict("records"), shades, strict=True):
-        at, height, colour = names.index(one[column]), rows.index(one[row]), SHADES(size / top)
-        ax.add_patch(Rectangle((at - 0.48, height - 0.47), 0.96, 0.94, color=colour, linewidth=0))
+    every = list(dict.fromkeys(frame[column]))
+    rows, names = list(dict.fromkeys(frame[row]))[:MAX_TILES], every[:MAX_TILES]
+    frame = frame[frame[row].isin(rows) & frame[column].isin(names)]
+    ax = _axes(ax, 7.6, 0.75 + 1.2 * max(len(rows), 1))
+    shades = frame.pivot(index=row, columns=column, values=shade).reindex(index=rows, columns=names)
+    shades = shades.astype(float).fillna(0).clip(lower=0)
+    top = shades.to_numpy().max(initial=0) or 1
+    if shades.size:
+        ax.imshow(shades.to_numpy(), cmap=SHADES, vmin=0, vmax=top, aspect="auto")
+    for one in frame.to_dict("records"):
+        across, down = names.index(one[column]), rows.index(one[row])
         for place, line in enumerate(lines):
             ax.text(
-                at, height - 0.25 + (0.24 + 0.19 * (place - 1) if place else 0), one[line], ha="center", va="center",
-                color=_on(colour), fontsize=9 if place else 15, fontweight="normal" if place else "semibold",
+                across, down + (0.19 * place - 0.2 if place else -0.27), label(one[line], MAX_SHORT), ha="center",
+                va="center", color=_on(SHADES(shades.iat[down, across] / top)), fontsize=9 if place else 15,
+                fontweight="normal" if place else "semibold",
             )  # fmt: skip
-        told.append(f"{one[row]}, {one[column]}: {', '.join(one[line] for line in lines[:2])}")
-    ax.set_xticks(range(len(names)), [label(one, MAX_SHORT) for one in names], color=INK)
-    ax.set_yticks(range(len(rows)), [label(one, MAX_SHORT) for one in rows], color=INK)
-    ax.xaxis.tick_top()
-    ax.set_xlim(-0.5, len(names) - 0.5)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.set_xticks(range(len(names)), [label(one, 14) for one in names], color=INK)
+    ax.set_yticks(range(len(rows)), [label(one, 14) for one in rows], color=INK)
+    ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color=GROUND, linewidth=5)
+    ax.tick_params(which="minor", length=0)
+    ax.tick_params(axis="x", labeltop=True, labelbottom=False)
     ax.spines[:].set_visible(False)
-    ax.set_xlabel(xlabel)
-    return _say(ax, f"{'; '.join(told)}.")
+    ax.set_xlabel(_first(xlabel, len(names), len(every)))
+    told = [
+        f"{one[row]}, {one[column]}: {', '.join(one[line] for line in lines[:2])}" for one in frame.to_dict("records")
+    ]
+    return _say(ax, f"{xlabel}: {'; '.join(told)}.")
 
 
 def quadrants(
@@ -378,7 +395,7 @@ def quadrants(
     ]
     for text, colour, (across, up, ha, va) in zip(corners.values(), LINES, places, strict=False):
         ax.text(
-            across, up, text, transform=ax.transAxes, ha=ha, va=va, color=colour, fontsize=10, fontweight="semibold",
+            across, up, label(text), transform=ax.transAxes, ha=ha, va=va, color=colour, fontsize=10, fontweight="semibold",
             path_effects=[withStroke(linewidth=3, foreground=GROUND)],
         )  # fmt: skip
     for axis, own, cut, room in ((ax.xaxis, x, cuts[0], 1.3), (ax.yaxis, y, cuts[1], 4.0)):
