@@ -85,6 +85,13 @@ GROUP_MONTHS = Shape(
         "amount": Column("money", "amount to date"),
     },
 )
+HEADS = Shape(
+    "one row per month, the last first",
+    {
+        "month": Column("text", "month"),
+        **{one.replace("-", "_").replace(" ", "_"): Column("integer", one) for one in GROUPS},
+    },
+)
 RATE_MONTHS = Shape(
     "one row per month and stage",
     {
@@ -458,6 +465,18 @@ def describe_group_months(flows: pd.DataFrame) -> pd.DataFrame:
     return GROUP_MONTHS.frame(pd.concat(months))
 
 
+def _by_group(group_months: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Months, the last first, by groups."""
+    matrix = group_months.pivot(index="month", columns="segment", values=value)
+    return matrix[list(GROUPS)].sort_index(ascending=False)
+
+
+def heads_table(group_months: pd.DataFrame) -> pd.DataFrame:
+    """HEADS."""
+    heads = _by_group(group_months, "n_customers")
+    return HEADS.frame(heads.set_axis(list(HEADS.columns)[1:], axis="columns").reset_index())
+
+
 def describe_rates(flows: pd.DataFrame, first_lapse: date) -> pd.DataFrame:
     """RATE_MONTHS; a rate is missing where nobody was in the stage at the start, and that of lapses in the months before the
     one in which the first customer can have lapsed."""
@@ -697,13 +716,10 @@ def plot_heads(group_months: pd.DataFrame) -> Axes:
     )
 
 
-def plot_months(group_months: pd.DataFrame, value: str, show: charts.Show, ax: Axes | None = None) -> Axes:
-    """Groups by month as a heat map of ``value``, the last month on top."""
-    matrix = group_months.pivot(index="month", columns="segment", values=value)[list(GROUPS)].sort_index(
-        ascending=False
-    )
-    matrix = matrix.rename(index=language.month, columns=_)
-    return charts.heat_map(matrix, show, xlabel=_("group"), ylabel=_("month"), ax=ax)
+def plot_amounts(group_months: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """The amount to date of each group by month, the last month on top."""
+    matrix = _by_group(group_months, "amount").rename(index=language.month, columns=_)
+    return charts.heat_map(matrix, language.short_number, xlabel=_("group"), ylabel=_("month"), ax=ax)
 
 
 def plot_rate(rate_months: pd.DataFrame, rate: str) -> Axes:

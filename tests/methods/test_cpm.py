@@ -380,7 +380,7 @@ def test_odd_companies_get_whole_results_and_charts(make_orders, rows):
 def draw_all(result: cpm.Result) -> None:
     for ax in (
         cpm.plot_portfolio(result.groups, "EUR"), cpm.plot_heads(result.group_months),
-        cpm.plot_months(result.group_months, "amount", language.short_number), cpm.plot_rate(result.rate_months, "step_up_rate"),
+        cpm.plot_amounts(result.group_months), cpm.plot_rate(result.rate_months, "step_up_rate"),
         cpm.plot_rate(result.rate_months, "lapse_rate"), cpm.plot_moves(result.moves, "amount", language.short_number),
     ):  # fmt: skip
         ax.figure.canvas.draw()
@@ -408,9 +408,12 @@ def test_without_a_year_before_no_change_is_shown(make_orders):
 
 
 def test_drawn_months_and_rates_are_those_of_the_frames(result):
-    drawn = cpm.plot_months(result.group_months, "n_customers", language.integer).images[0].get_array()
-    shown = result.group_months.pivot(index="month", columns="segment", values="n_customers")[list(cpm.GROUPS)]
+    drawn = cpm.plot_amounts(result.group_months).images[0].get_array()
+    shown = result.group_months.pivot(index="month", columns="segment", values="amount")[list(cpm.GROUPS)]
     assert drawn.tolist() == shown.iloc[::-1].astype(float).to_numpy().tolist()
+    heads = cpm.heads_table(result.group_months)
+    assert heads.loc[0].tolist() == ["2023-12", *result.groups["n_customers"]]
+    assert list(heads["month"]) == sorted(heads["month"], reverse=True)
     panels = cpm.plot_rate(result.rate_months, "lapse_rate").figure.axes
     own = result.rate_months[result.rate_months["segment"] == "first-time"]["lapse_rate"]
     assert list(panels[0].lines[-1].get_ydata()) == pytest.approx(own.to_list(), nan_ok=True)
