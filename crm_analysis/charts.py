@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -40,7 +40,16 @@ AROUND_ONE = LinearSegmentedColormap.from_list("around one", ["#b35806", "#f6d2b
 # Letters of a label, and of one that has little room.
 MAX_LABEL, MAX_SHORT, MAX_ALT = 40, 24, 400
 # What one chart can show; of more, the first, and of upright bars, which are months, the last.
-MAX_BARS, MAX_UPRIGHT, MAX_ROWS, MAX_COLUMNS, MAX_LINES, MAX_PANELS, MAX_POINTS = 24, 120, 24, 16, 8, 12, 200
+MAX_BARS, MAX_UPRIGHT, MAX_ROWS, MAX_COLUMNS, MAX_LINES, MAX_PANELS, MAX_POINTS, MAX_TILES = (
+    24,
+    120,
+    24,
+    16,
+    8,
+    12,
+    200,
+    5,
+)
 # How wide a letter is, in inches, in labels and in the numbers within cells.
 LETTER, CELL_LETTER = 0.083, 0.52
 
@@ -328,6 +337,87 @@ def _on(colour: tuple[float, ...]) -> str:
     """The colour of words on a ground: the one of more contrast (WCAG 2, relative luminance)."""
     parts = [one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in colour[:3]]
     return CELL_DARK if np.dot(parts, (0.2126, 0.7152, 0.0722)) > 0.18 else CELL_LIGHT
+
+
+def tiles(
+    frame: pd.DataFrame, row: str, column: str, shade: str, lines: Sequence[str], *, xlabel: str, ax: Axes | None = None
+) -> Axes:  # fmt: skip
+    """A grid of tiles with texts, one for each row of the frame; ``lines``: columns of texts, the first one large; darker is
+    more of ``shade``."""
+    every = list(dict.fromkeys(frame[column]))
+    rows, names = list(dict.fromkeys(frame[row]))[:MAX_TILES], every[:MAX_TILES]
+    frame = frame[frame[row].isin(rows) & frame[column].isin(names)]
+    ax = _axes(ax, 7.6, 0.75 + 1.2 * max(len(rows), 1))
+    shades = frame.pivot(index=row, columns=column, values=shade).reindex(index=rows, columns=names)
+    shades = shades.astype(float).fillna(0).clip(lower=0)
+    top = shades.to_numpy().max(initial=0) or 1
+    if shades.size:
+        ax.imshow(shades.to_numpy(), cmap=SHADES, vmin=0, vmax=top, aspect="auto")
+    for one in frame.to_dict("records"):
+        across, down = names.index(one[column]), rows.index(one[row])
+        for place, line in enumerate(lines):
+            ax.text(
+                across, down + (0.19 * place - 0.2 if place else -0.27), label(one[line], MAX_SHORT), ha="center",
+                va="center", color=_on(SHADES(shades.iat[down, across] / top)), fontsize=9 if place else 15,
+                fontweight="normal" if place else "semibold",
+            )  # fmt: skip
+    ax.set_xticks(range(len(names)), [label(one, 14) for one in names], color=INK)
+    ax.set_yticks(range(len(rows)), [label(one, 14) for one in rows], color=INK)
+    ax.set_xticks(np.arange(len(names) + 1) - 0.5, minor=True)
+    ax.set_yticks(np.arange(len(rows) + 1) - 0.5, minor=True)
+    ax.grid(which="minor", color=GROUND, linewidth=5)
+    ax.tick_params(which="minor", length=0)
+    ax.tick_params(axis="x", labeltop=True, labelbottom=False)
+    ax.spines[:].set_visible(False)
+    ax.set_xlabel(_first(xlabel, len(names), len(every)))
+    told = [
+        f"{one[row]}, {one[column]}: {', '.join(one[line] for line in lines[:2])}" for one in frame.to_dict("records")
+    ]
+    return _say(ax, f"{xlabel}: {'; '.join(told)}.")
+
+
+def quadrants(
+    frame: pd.DataFrame, x: str, y: str, size: str, by: str, cuts: tuple[float, float], corners: Mapping[str, str],
+    show: Show, *, xlabel: str, ylabel: str, ax: Axes | None = None,
+) -> Axes:  # fmt: skip
+    """Bubbles on two scales on which each step is ten times the last, parted by a cut on each. ``corners``: the value of
+    ``by`` at the top left, top right, bottom left and bottom right, and what is written there."""
+    ax = _axes(ax, 7.6, 4.6)
+    ax.set_xscale("log")
+    ax.set_yscale("log")
+    top = frame[size].max() if len(frame) else 1
+    for colour, name in zip(LINES, corners, strict=False):
+        part = frame[frame[by] == name]
+        areas = 5 + 700 * part[size].astype(float) / top
+        ax.scatter(part[x], part[y], s=areas, color=colour, alpha=0.7, linewidth=0)
+    places = [
+        (h, v, ha, va) for v, va in ((0.985, "top"), (0.015, "bottom")) for h, ha in ((0.01, "left"), (0.99, "right"))
+    ]
+    for text, colour, (across, up, ha, va) in zip(corners.values(), LINES, places, strict=False):
+        ax.text(
+            across, up, label(text), transform=ax.transAxes, ha=ha, va=va, color=colour, fontsize=10, fontweight="semibold",
+            path_effects=[withStroke(linewidth=3, foreground=GROUND)],
+        )  # fmt: skip
+    for axis, own, cut, room in ((ax.xaxis, x, cuts[0], 1.3), (ax.yaxis, y, cuts[1], 4.0)):
+        ends = [*frame[own].astype(float), *([cut] if cut > 0 else [])] or [1.0]
+        (ax.set_xlim if axis is ax.xaxis else ax.set_ylim)(min(ends) / room, max(ends) * room)
+        if cut > 0:
+            (ax.axvline if axis is ax.xaxis else ax.axhline)(cut, color=INK, linewidth=1, linestyle=(0, (4, 2)))
+            is_across = axis is ax.xaxis
+            ax.annotate(
+                show(cut), (cut, 1) if is_across else (1, cut), xytext=(0, 3) if is_across else (4, 0),
+                xycoords=("data", "axes fraction") if is_across else ("axes fraction", "data"),
+                textcoords="offset points", ha="center" if is_across else "left", va="bottom" if is_across else "center",
+                color=INK, fontsize=9.5, fontweight="semibold",
+            )  # fmt: skip
+        axis.set_minor_locator(mpl.ticker.NullLocator())
+        few = max(ends) / min(ends) < 200
+        axis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0) if few else (1.0,), numticks=12))
+        axis.set_major_formatter(lambda one, _: show(one))
+    ax.grid()
+    ax.set_xlabel(xlabel)
+    ax.set_ylabel(ylabel)
+    return _say(ax, f"{ylabel} → {xlabel}: {'; '.join(corners.values())}.")
 
 
 def columns(frame: pd.DataFrame, name: str, value: str, show: Show, *, ylabel: str, ax: Axes | None = None) -> Axes:

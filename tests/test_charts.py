@@ -160,15 +160,33 @@ def draw_waterfalls(own: list, largest: float = 541_909) -> Axes:
     return charts.waterfalls(frame, "table", "name", "n", language.integer, xlabel="rows")
 
 
+def draw_tiles(own: list, largest: float = 9e5) -> Axes:
+    own = list(dict.fromkeys(own))
+    n = len(own)
+    frame = pd.DataFrame({"state": np.repeat(["active", "lapsed"], n), "name": own * 2, "share": numbers(2 * n, largest)})
+    frame["heads"] = [language.integer(one) for one in frame["share"]]
+    frame["change"] = "+1,234 on last month"
+    return charts.tiles(frame, "state", "name", "share", ["heads", "change", "change"], xlabel="customers")
+
+
+def draw_quadrants(own: list) -> Axes:
+    corners = {str(place): name for place, name in enumerate(own[:4])}
+    at = np.tile(np.geomspace(1, 90, 9), 4)
+    frame = pd.DataFrame({"x": at, "y": 40 * at[::-1], "n": at, "place": np.repeat(["0", "1", "2", "3"], 9)})
+    return charts.quadrants(
+        frame, "x", "y", "n", "place", (4.2, 420.0), corners, language.short_number, xlabel="orders", ylabel="amount"
+    )
+
+
 SHAPES = {
     one.__name__.removeprefix("draw_"): one
     for one in (
         draw_bars, draw_changes, draw_pairs, draw_heat, draw_ratios, draw_columns, draw_lines, draw_panels,
-        draw_histogram, draw_amounts, draw_curve, draw_points, draw_waterfall, draw_waterfalls,
+        draw_histogram, draw_amounts, draw_curve, draw_points, draw_waterfall, draw_waterfalls, draw_tiles, draw_quadrants,
     )
 }  # fmt: skip
-# Those that draw as many categories as there are; a histogram's cut points, a curve's notes and a waterfall's steps are a handful.
-ENDLESS = [one for one in SHAPES if one not in ("histogram", "amounts", "curve", "waterfall")]
+# Those that draw as many categories as there are; a histogram's cut points, a curve's notes, a waterfall's steps and quadrants are a handful.
+ENDLESS = [one for one in SHAPES if one not in ("histogram", "amounts", "curve", "waterfall", "quadrants")]
 
 
 # --- what is drawn is what the frame says ----------------------------------------------------------------------------
@@ -345,6 +363,8 @@ def test_a_drawing_without_anything_in_it_is_a_drawing(shape):
         "points": lambda: charts.points(frame, "x", "y", ("x", "y"), str, xlabel="x", ylabel="y", diagonal="as forecast"),
         "waterfall": lambda: charts.waterfall(frame, "name", "x", str, xlabel="x"),
         "waterfalls": lambda: charts.waterfalls(frame, "name", "name", "x", str, xlabel="x"),
+        "tiles": lambda: charts.tiles(frame, "name", "lower", "x", ["y"], xlabel="x"),
+        "quadrants": lambda: charts.quadrants(frame, "x", "y", "lower", "name", (0, 0), {}, str, xlabel="x", ylabel="y"),
     }  # fmt: skip
     assert ElementTree.fromstring(charts.to_svg(draw[shape]().figure)).tag.endswith("svg")
 
@@ -522,7 +542,7 @@ def test_every_colour_that_is_drawn_has_its_twin_on_a_dark_page(shape):
     style, _, drawn = svg.partition("</style>")
     drawn = re.sub(r"<style.*?</style>", "", drawn, flags=re.S)
     found = set(re.findall(r"(fill|stroke): (#[0-9a-f]{6})", drawn))
-    fixed = {charts.CELL_DARK, charts.CELL_LIGHT} if shape in ("heat", "ratios") else set()
+    fixed = {charts.CELL_DARK, charts.CELL_LIGHT} if shape in ("heat", "ratios", "tiles") else set()
     assert {colour for _, colour in found} - fixed <= set(charts.DARK)
     assert len(found) >= 3
     for kind, colour in found:
@@ -554,6 +574,8 @@ def test_the_ground_is_the_page_s():
         ("histogram", "days: need attention 0 300, need attention 1 330. customers: 0–18 "),
         ("curve", "share of the customers → share of the amount: 0% → 0%, 50% → 88%, 100% → 100%. need attention 0."),
         ("points", "forecast → happened: 2.0% → 2.2%, 70.0% → 77.0%."),
+        ("tiles", "customers: active, need attention 0: 900,000, +1,234 on last month; active, need attention 1: 391,748"),
+        ("quadrants", "amount → orders: need attention 0; need attention 1."),
     ],
 )
 def test_a_drawing_says_what_it_shows(shape, said):

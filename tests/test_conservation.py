@@ -42,13 +42,15 @@ def results(tables):
     return of
 
 
-@pytest.mark.parametrize("name", ["rfm", "decile", "ltv"])
+@pytest.mark.parametrize("name", ["rfm", "decile", "ltv", "cpm", "value_matrix"])
 def test_everyone_is_there_once_with_all_their_money(name, results, company):
     customers, _ = company
     frame = engine.collect(results(name).customers, 10_000)
     assert sorted(frame["customer_id"]) == sorted(customers["customer_id"])
     if "net_amount" in frame:
         assert sum(frame["net_amount"]) == sum(customers["net_amount"])
+    if "amount" in frame:
+        assert sum(frame["amount"]) == sum(customers["net_amount"])
     for column in ("segment", "decile"):
         assert column not in frame or frame[column].notna().all()
 
@@ -61,7 +63,10 @@ def test_money_without_a_customer_and_with_one_is_all_money(tables, company):
     assert len(nobody) > 0
 
 
-@pytest.mark.parametrize(("name", "frame"), [("rfm", "segments"), ("rfm", "cells"), ("decile", "all_time")])
+@pytest.mark.parametrize(
+    ("name", "frame"),
+    [("rfm", "segments"), ("rfm", "cells"), ("decile", "all_time"), ("cpm", "groups"), ("value_matrix", "quadrants")],
+)
 def test_groups_hold_all_customers_and_all_money(name, frame, results, company):
     customers, _ = company
     groups = getattr(results(name), frame)

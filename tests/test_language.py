@@ -22,7 +22,7 @@ from crm_analysis import contracts, language, pulse, trials
 from crm_analysis.checks import drift, duplicates, fates, scores
 from crm_analysis.language import LANGUAGES, counted, listed, mark, own
 from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
-from crm_analysis.methods import churn, ctb, decile, ltv, rfm
+from crm_analysis.methods import churn, cpm, ctb, decile, ltv, rfm, value_matrix
 from crm_analysis.report import elements
 from crm_analysis.report.catalogue import blocks, captions, extract_notebook, translate
 from crm_analysis.schema import FATES, KINDS, Column, KeyFigure, Shape
@@ -125,6 +125,8 @@ def test_every_caption_of_a_notebook_is_collected_or_made_by_its_method(path, me
 def test_every_word_of_a_label_is_collected(messages):
     words = {
         *FATES, *KINDS, *rfm.SEGMENTS, *[text for *_rest, text in rfm.ADVICE.values()], *rfm._VALUES, rfm.NOBODY, *decile.BASES, *trials.NAIVE,
+        *cpm.GROUPS, cpm.ACTIVE, cpm.CLOSING, cpm.LAPSED, *value_matrix.QUADRANTS, value_matrix.SILENT, *value_matrix.STATES,
+        *[text for one in (cpm, value_matrix) for *_rest, text in one.ADVICE.values()],
         trials.HAPPENED, *ctb.DIMENSIONS, ctb.NOBODY, *attributes.CATEGORY, *attributes.TASTE, *attributes.BRAND,
         attributes.OTHER, attributes.NOT_KNOWN, preferences.TOO_FEW, offers.LISTED, offers.OTHERS, trends.JUST_BEFORE,
         trends.YEAR_BEFORE, sequences.POPULAR, sequences.SAME, sequences.BY_LAST, sequences.OWN, churn.ACTIVE_ONLY,
