@@ -34,7 +34,6 @@ from crm_analysis.tastes.lines import place_by, stack
 from crm_analysis.turnover.effects import (
     BY_ORDERS,
     BY_PRODUCTS,
-    EFFECTS,
     describe_effects,
     split_by_orders,
     split_by_products,
@@ -49,7 +48,6 @@ from crm_analysis.turnover.sold import (
     PRODUCT,
     REGION,
     SALESPERSON,
-    SOURCES,
     TEAM,
     Days,
     Turnover,
@@ -153,6 +151,7 @@ EXTREMES = Shape(
         "total_rate": Column("fraction", "of the whole change", detail=mark("change of the value over the change of all sales")),
     },
 )
+SHOWN_TOTALS = tuple(TOTALS.columns)[:-2]
 SHOWN_EXTREMES = ("dimension", "value", "direction", "amount", "earlier_amount", "change_amount", "total_rate")
 
 ACTIONS = action_list(
@@ -573,6 +572,23 @@ def more_dimensions(values: pd.DataFrame) -> pd.DataFrame:
     return of_dimension(values, *[one for one in values["dimension"].unique() if one not in own])
 
 
+def filled(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
+    """Those of the columns in which anything is known."""
+    return [one for one in columns if frame[one].notna().any()]
+
+
+def effects_of(result: Result, view: str) -> pd.DataFrame:
+    """The parts of the change of the window, or where there is none before it of the month, in one view."""
+    comparison = next((one for one in (BEFORE, LAST_YEAR, LAST_MONTH) if one in result.known), "")
+    frame = of_comparison(result.effects, comparison)
+    frame = frame[frame["view"] == view].reset_index(drop=True)
+    return frame if any(frame["amount"]) else frame.head(0)
+
+
+def of_kind(seasons: pd.DataFrame, kind: str) -> pd.DataFrame:
+    return seasons[seasons["kind"] == kind].reset_index(drop=True)
+
+
 def of_comparison(frame: pd.DataFrame, comparison: str) -> pd.DataFrame:
     return frame[frame["comparison"] == comparison].reset_index(drop=True)
 
@@ -735,7 +751,7 @@ def plot_values(values: pd.DataFrame, currency: str, ax: Axes | None = None) -> 
 
 def plot_seasons(seasons: pd.DataFrame, kind: str, ax: Axes | None = None) -> Axes:
     """How many times a mean month or weekday each sells, by category."""
-    own = seasons[seasons["kind"] == kind]
+    own = of_kind(seasons, kind)
     name = language.month_name if kind == MONTH else language.weekday_name
     matrix = own.pivot(index="category", columns="number", values="season_index").reindex(own["category"].unique())
     shown = matrix.rename(index=lambda one: language.own(one, (ALL, NOT_KNOWN)), columns=name)

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from crm_analysis import charts, language
 from crm_analysis.language import _, counted
-from crm_analysis.schema import PRIORITIES, Column, KeyFigure, Shape
+from crm_analysis.schema import PRIORITIES, Card, Column, KeyFigure, Shape
 
 NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
@@ -261,6 +261,16 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
     """Names and values, two by two."""
     return Markup('<dl class="facts">{}</dl>').format(
         Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*pair) for pair in pairs)
+    )
+
+
+def sheet(card: Card, currency: str) -> Markup:
+    """A card: on paper a page of its own."""
+    blocks = Markup("").join(
+        Markup("<div><h4>{}</h4>{}</div>").format(title, facts(pairs)) for title, pairs in card.facts.items() if pairs
+    )
+    return Markup('<div class="sheet"><h3>{}</h3><p>{}</p>{}{}<div class="lists">{}</div></div>').format(
+        card.title, card.lead, cards(card.figures, currency), figure(draw(card.chart, card.caption), card.caption), blocks
     )
 
 

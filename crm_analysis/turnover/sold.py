@@ -46,9 +46,12 @@ SOLD = Shape(
         "quantity": Column("quantity", "pieces sold less pieces returned; empty where not known"),
         "profit_amount": Column("money", "margin; empty where cost is not known"),
         "costed_amount": Column("money", "the amount where cost is known"),
+        "list_amount": Column("money", "sales at list price; zero where that is not known"),
+        "listed_amount": Column("money", "sales where the list price is known"),
     },
 )
 MONEY = ("amount", "gross_amount", "returned_amount", "quantity", "profit_amount", "costed_amount")
+LISTED = ("list_amount", "listed_amount")
 
 # The usual dimensions, and the usual names of the columns that hold them, the best first.
 REGION, CATEGORIES, CHANNEL, SALESPERSON, TEAM, GROUP, PRODUCT, CUSTOMER = (
@@ -153,9 +156,11 @@ def _finish(rows: Table, scale: int, keep: Sequence[str] = ()) -> Table:
     """Columns of SOLD from amount, gross_amount, returned_amount, profit_amount and a date called sold_date."""
     money = nw.Decimal(18, scale)
     known = ~nw.col("profit_amount").is_null()
+    if "list_amount" not in _names(rows):
+        rows = rows.with_columns(list_amount=nw.lit(0), listed_amount=nw.lit(0))
     return engine.add_day_number(rows, "day", "sold_date").with_columns(
         nw.col("day").cast(nw.Int64),
-        *[nw.col(one).cast(money) for one in ("amount", "gross_amount", "returned_amount", "profit_amount")],
+        *[nw.col(one).cast(money) for one in ("amount", "gross_amount", "returned_amount", "profit_amount", *LISTED)],
         month=nw.col("sold_date").dt.year().cast(nw.Int64) * 12 + nw.col("sold_date").dt.month().cast(nw.Int64),
         costed_amount=nw.when(known).then(nw.col("amount")).otherwise(nw.lit(0)).cast(money),
     )
@@ -166,19 +171,25 @@ def _read_lines(tables: Tables) -> Table:
     names, scale = _names(lines), lines.collect_schema()["line_amount"].scale
     amount, is_return = nw.col("line_amount"), nw.col("kind") == "return"
     profit = nw.col("profit_amount") if "profit_amount" in names else nw.lit(None)
-    if "product_id" in names and "products" in tables and "unit_cost" in _names(engine.as_table(tables["products"])):
-        costs = engine.as_table(tables["products"]).select("product_id", _cost="unit_cost")
-        lines = lines.join(costs, on="product_id", how="left")
-        if "quantity" in names:
-            cost = amount - (nw.col("quantity") * nw.col("_cost")).cast(nw.Decimal(18, scale))
-            profit = nw.coalesce(profit.cast(nw.Decimal(18, scale)), cost.cast(nw.Decimal(18, scale)))
+    at_list = nw.lit(None)
+    prices = {"_cost": "unit_cost", "_list": "list_price"} if {"product_id", "quantity"} <= set(names) else {}
+    prices = {new: one for new, one in prices.items() if _has(tables, "products", one)}
+    if prices:
+        known = engine.as_table(tables["products"]).select("product_id", **{new: nw.col(one) for new, one in prices.items()})
+        lines = lines.join(known, on="product_id", how="left")
+    if "_cost" in prices:
+        cost = amount - (nw.col("quantity") * nw.col("_cost")).cast(nw.Decimal(18, scale))
+        profit = nw.coalesce(profit.cast(nw.Decimal(18, scale)), cost.cast(nw.Decimal(18, scale)))
+    if "_list" in prices:
+        at_list = nw.when(nw.col("kind") == "sale").then((nw.col("quantity") * nw.col("_list")).cast(nw.Decimal(18, scale)))
     is_counted = nw.col("kind").is_in(["sale", "return"])
     quantity = nw.when(is_counted).then(nw.col("quantity")) if "quantity" in names else nw.lit(None).cast(nw.Int64)
     rows = lines.with_columns(
         sold_date=nw.col("ordered_date"), is_order=nw.col("kind") == "sale", amount=amount,
         gross_amount=nw.when(~is_return).then(amount).otherwise(nw.lit(0)),
         returned_amount=nw.when(is_return).then(-amount).otherwise(nw.lit(0)),
-        quantity=quantity, profit_amount=profit,
+        quantity=quantity, profit_amount=profit, list_amount=at_list.fill_null(0),
+        listed_amount=nw.when(~at_list.is_null()).then(amount).otherwise(nw.lit(0)),
     )  # fmt: skip
     return _finish(rows, scale)
 
@@ -230,7 +241,7 @@ def _find_columns(tables: Tables, rows: Table) -> dict[str, str]:
     texts = {"region", "channel", "salesperson", "product_id", "customer_id"}
     # Attributes of a deal or an invoice say more of it.
     known = {column for table in CANONICAL.values() for column in table.columns}
-    skipped = {*SOLD.columns, "sold_date", "ordered_month", "n_lines", "kind", "_cost"} - texts
+    skipped = {*SOLD.columns, "sold_date", "ordered_month", "n_lines", "kind", "_cost", "_list"} - texts
     places = {one: "" for one in own if one in texts or (one not in known | skipped and not one.startswith("ordered_"))}
     for name, key in ABOUT.items():
         if name not in tables or key not in own:
