@@ -86,16 +86,11 @@ def known_invoices(tables: Tables, as_of: date, start: int) -> Table:
     ).select(*INVOICES.columns)
 
 
-def summarise_payers(invoices: Table, as_of: date, starts: tuple[int, int], cost_of_capital_rate: float) -> Table:
-    """PAYERS from INVOICES. ``starts``: the first day of the window and of the one before it; an invoice belongs to the window in
-    which it was due."""
-    return sum_payers(invoices, as_of, starts, cost_of_capital_rate, "customer_id")
-
-
 def sum_payers(
     invoices: Table, as_of: date, starts: tuple[int, int], cost_of_capital_rate: float, *by: str
 ) -> Table:
-    """The same by these columns; by none in one row for all."""
+    """PAYERS from INVOICES, by these columns; by none in one row for all. ``starts``: the first day of the window and of the one
+    before it; an invoice belongs to the window in which it was due."""
     end, (start, before) = day_number(as_of), starts
     due, amount, late = nw.col("due_day"), nw.col("invoice_amount"), nw.col("days_late")
     # An invoice paid before it was due counts in the window, too.

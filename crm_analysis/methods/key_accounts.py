@@ -461,7 +461,7 @@ def judge(customers: Table, months: int, params: Params) -> Table:
         OPEN_TO_MORE: nw.col("potential_amount"),
     }  # fmt: skip
     return customers.with_columns(
-        priority=by_state({COSTS_MONEY: 1, OWES: 1, QUIET: 2, FALLING: 2, PAYS_LATE: 3, OPEN_TO_MORE: 3}, nw.lit(4)),
+        priority=by_state({COSTS_MONEY: 1, OWES: 1, QUIET: 2, FALLING: 2, PAYS_LATE: 3, OPEN_TO_MORE: 3}, nw.lit(3)),
         stance=by_state({QUIET: nw.lit(WIN_BACK), OPEN_TO_MORE: nw.lit(GROW)}, nw.lit(KEEP)),
         action=by_state({one: nw.lit(_(text)) for one, text in ADVICE.items()}, nw.lit("")),
         reason=by_state(told, steady),

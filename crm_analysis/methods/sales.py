@@ -38,7 +38,7 @@ from crm_analysis.turnover.effects import (
     split_by_orders,
     split_by_products,
 )
-from crm_analysis.turnover.seasons import ALL, MONTH, SEASON, WEEKDAY, describe_seasons
+from crm_analysis.turnover.seasons import ALL, MONTH, WEEKDAY, describe_seasons
 from crm_analysis.turnover.sold import (
     CATEGORIES,
     CHANNEL,
@@ -752,7 +752,7 @@ def plot_values(values: pd.DataFrame, currency: str, ax: Axes | None = None) -> 
 def plot_seasons(seasons: pd.DataFrame, kind: str, ax: Axes | None = None) -> Axes:
     """How many times a mean month or weekday each sells, by category."""
     own = of_kind(seasons, kind)
-    name = language.month_name if kind == MONTH else language.weekday_name
+    name = {MONTH: language.month_name, WEEKDAY: language.weekday_name}[kind]
     matrix = own.pivot(index="category", columns="number", values="season_index").reindex(own["category"].unique())
     shown = matrix.rename(index=lambda one: language.own(one, (ALL, NOT_KNOWN)), columns=name)
     return charts.ratio_map(
