@@ -50,7 +50,7 @@ PAYERS = Shape(
         "worst_days_late": Column("integer", "most days late"),
         "open_amount": Column("money", "open, credit notes taken off"),
         "overdue_amount": Column("money", "of this past due"),
-        **{key: Column("money", f"open: {words}") for key, words in zip(KEYS, BUCKETS, strict=True)},
+        **{key: Column("money", words) for key, words in zip(KEYS, BUCKETS, strict=True)},
         "late_cost_amount": Column("money", "cost of late payment in the window"),
     },
 )
@@ -82,13 +82,14 @@ def known_invoices(tables: Tables, as_of: date, start: int) -> Table:
         is_open=is_open,
         is_judged=is_invoice & (~is_open | (nw.col("due_day") < end)),
         days_late=nw.when(is_invoice).then(late).otherwise(nw.lit(0)).cast(nw.Int64),
-        cost_days=nw.when(is_invoice & (late > 0)).then(nw.max_horizontal(within, nw.lit(0))).otherwise(nw.lit(0)).cast(nw.Int64),
+        cost_days=nw.when(is_invoice & (late > 0))
+        .then(nw.max_horizontal(within, nw.lit(0)))
+        .otherwise(nw.lit(0))
+        .cast(nw.Int64),
     ).select(*INVOICES.columns)
 
 
-def sum_payers(
-    invoices: Table, as_of: date, starts: tuple[int, int], cost_of_capital_rate: float, *by: str
-) -> Table:
+def sum_payers(invoices: Table, as_of: date, starts: tuple[int, int], cost_of_capital_rate: float, *by: str) -> Table:
     """PAYERS from INVOICES, by these columns; by none in one row for all. ``starts``: the first day of the window and of the one
     before it; an invoice belongs to the window in which it was due."""
     end, (start, before) = day_number(as_of), starts

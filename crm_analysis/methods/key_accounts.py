@@ -87,12 +87,16 @@ ACCOUNTS = Shape(
         "growth_rate": Column("fraction", "growth", detail=mark("growth on the window before")),
         "n_orders": Column("integer", "orders"),
         "returned_share": Column("fraction", "returns"),
-        "discount_share": Column("fraction", "discount", detail=mark("what was paid below list price, as a share of it")),
+        "discount_share": Column(
+            "fraction", "discount", detail=mark("what was paid below list price, as a share of it")
+        ),
         "margin_share": Column("fraction", "margin"),
         "profit_amount": Column("money", "profit"),
         "late_cost_amount": Column("money", "cost of late payment"),
         "result_amount": Column("money", "profit after late payment"),
-        "profit_rank": Column("integer", "rank by profit", detail=mark("rank by profit after late payment among all customers")),
+        "profit_rank": Column(
+            "integer", "rank by profit", detail=mark("rank by profit after late payment among all customers")
+        ),
         "potential_amount": Column("money", "potential"),
         "potential_in": Column("text", "most of it in"),
         "n_invoices": Column("integer", "invoices due"),
@@ -106,6 +110,7 @@ ACCOUNTS = Shape(
         "mean_days_late_before": Column("fraction", "days late in the window before, mean"),
         "before_amount": Column("money", "sales of the window before"),
         "days_since_last_order": Column("integer", "days since the last order"),
+        "reason": Column("text", "why"),
     },
 )
 SALES_VIEW = (
@@ -147,7 +152,9 @@ CARD_MONTHS = Shape(
 )
 ACTIONS = action_list(
     Column("label", "state"),
-    mark("what is at stake: the loss, what is overdue, what was bought before, the cost of late payment, or the potential"),
+    mark(
+        "what is at stake: the loss, what is overdue, what was bought before, the cost of late payment, or the potential"
+    ),
     {
         "rank": Column("integer", "rank by sales"),
         "profit_rank": Column("integer", "rank by profit"),
@@ -230,11 +237,13 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         aging = describe_aging(payers, now)
         by_month = describe_payment_months(tables, run.as_of)
     customers = engine.materialise(judge(assess(now, payers, turnover, run.as_of, months, params), months, params))
-    accounts = describe_accounts(engine.collect(customers.filter("is_key").sort("rank").head(params.list_rows), params.list_rows))
+    accounts = describe_accounts(
+        engine.collect(customers.filter("is_key").sort("rank").head(params.list_rows), params.list_rows)
+    )
     shown = accounts["customer_id"].head(params.n_cards).tolist()
     n_lost, lost = sum_lost(now)
     return Result(
-        customers=customers.drop("reason", "action"),
+        customers=customers.select("is_key", *ACCOUNTS.columns),
         actions=advise(customers),
         concentration=CONCENTRATION.frame(pd.DataFrame([concentrate(one, basis) for basis, one in earlier.items()])),
         accounts=accounts,
@@ -265,7 +274,9 @@ def warn_of_costs(turnover: Turnover, tables: Tables, params: Params) -> list[st
     told = []
     if not turnover.has_profit and params.margin_rate is None:
         told.append(
-            _("The exports hold no cost: who costs money cannot be told. Give margin_rate in params/key_accounts.yml for an estimate.")
+            _(
+                "The exports hold no cost: who costs money cannot be told. Give margin_rate in params/key_accounts.yml for an estimate."
+            )
         )
     if "payments" not in tables:
         told.append(_("The source has no invoices: how accounts pay, and what that costs, is not known."))
@@ -356,7 +367,8 @@ def assess(now: Table, payers: Table | None, turnover: Turnover, as_of: date, mo
         find_potential(turnover, now, as_of, months), on="customer_id", how="left"
     )
     ranked = place_by(
-        people.filter(~nw.col("result_amount").is_null()).with_columns(minus=-nw.col("result_amount")), ["minus", "customer_id"]
+        people.filter(~nw.col("result_amount").is_null()).with_columns(minus=-nw.col("result_amount")),
+        ["minus", "customer_id"],
     ).select("customer_id", profit_rank="place")
     return people.join(ranked, on="customer_id", how="left")
 
@@ -373,23 +385,35 @@ def find_potential(turnover: Turnover, now: Table, as_of: date, months: int) -> 
     keys = now.filter("is_key").select("customer_id", total=nw.col("amount_window"))
     if CATEGORIES not in turnover.dimensions:
         return keys.select(
-            "customer_id", potential_amount=nw.lit(None).cast(nw.Decimal(18, 2)), potential_in=nw.lit(None).cast(nw.String)
+            "customer_id",
+            potential_amount=nw.lit(None).cast(nw.Decimal(18, 2)),
+            potential_in=nw.lit(None).cast(nw.String),
         )
     days = Days(months_back(as_of, months), months_back(as_of, 0))
     kind = nw.col(f"by_{GROUP}") if GROUP in turnover.dimensions else nw.lit("")
     bought = turnover.sold.filter(days.holds).with_columns(kind=kind, category=nw.col(f"by_{CATEGORIES}"))
     kinds = bought.group_by("customer_id").agg(nw.col("kind").max())
     keys = keys.join(kinds, on="customer_id", how="left")
-    spent = bought.join(keys.select("customer_id"), on="customer_id", how="inner").filter(nw.col("category") != NOT_KNOWN)
+    spent = bought.join(keys.select("customer_id"), on="customer_id", how="inner").filter(
+        nw.col("category") != NOT_KNOWN
+    )
     spent = engine.materialise(spent.group_by("customer_id", "kind", "category").agg(nw.col("amount").sum()))
     by_kind = keys.group_by("kind").agg(kind_total=nw.col("total").sum())
-    shares = spent.group_by("kind", "category").agg(kind_amount=nw.col("amount").sum()).join(by_kind, on="kind", how="left")
-    shares = shares.select("kind", "category", share=nw.col("kind_amount").cast(nw.Float64) / nw.col("kind_total").cast(nw.Float64))
+    shares = (
+        spent.group_by("kind", "category").agg(kind_amount=nw.col("amount").sum()).join(by_kind, on="kind", how="left")
+    )
+    shares = shares.select(
+        "kind", "category", share=nw.col("kind_amount").cast(nw.Float64) / nw.col("kind_total").cast(nw.Float64)
+    )
     every = keys.join(shares, on="kind", how="inner").join(
         spent.select("customer_id", "category", "amount"), on=["customer_id", "category"], how="left"
     )
     expected, own = nw.col("total").cast(nw.Float64) * nw.col("share"), nw.col("amount").cast(nw.Float64).fill_null(0.0)
-    gap = nw.when((expected > 0) & (own < expected / 2)).then(expected - nw.max_horizontal(own, nw.lit(0.0))).otherwise(nw.lit(0.0))
+    gap = (
+        nw.when((expected > 0) & (own < expected / 2))
+        .then(expected - nw.max_horizontal(own, nw.lit(0.0)))
+        .otherwise(nw.lit(0.0))
+    )
     gaps = engine.materialise(every.select("customer_id", "category", gap=engine.as_money(gap)))
     sums = gaps.group_by("customer_id").agg(potential_amount=nw.col("gap").sum())
     ranked = place_by(gaps.with_columns(minus=-nw.col("gap")), ["minus", "category"], within=("customer_id",))
@@ -413,7 +437,8 @@ def judge(customers: Table, months: int, params: Params) -> Table:
         QUIET: nw.col("days_since_last_order") > params.quiet_days,
         FALLING: nw.col("growth_rate") <= -params.fall_rate,
         PAYS_LATE: (nw.col("n_invoices") >= JUDGED) & (1 - nw.col("on_time_share") >= params.late_share),
-        OPEN_TO_MORE: nw.col("potential_amount").cast(nw.Float64) >= params.potential_rate * nw.col("amount").cast(nw.Float64),
+        OPEN_TO_MORE: nw.col("potential_amount").cast(nw.Float64)
+        >= params.potential_rate * nw.col("amount").cast(nw.Float64),
     }
     state = nw.lit(STEADY)
     for one, condition in reversed(fits.items()):
@@ -428,8 +453,20 @@ def judge(customers: Table, months: int, params: Params) -> Table:
             found = nw.when(nw.col("state") == one).then(value).otherwise(found)
         return found
 
-    money = {one: engine.as_money(nw.col(one)) for one in ("amount", "result_amount", "overdue_amount", "late_cost_amount", "potential_amount", "before_amount")}
-    percent = {one: (nw.col(one) * 100).round(0).cast(nw.Int64) for one in ("growth_rate", "margin_share", "on_time_share")}
+    money = {
+        one: engine.as_money(nw.col(one))
+        for one in (
+            "amount",
+            "result_amount",
+            "overdue_amount",
+            "late_cost_amount",
+            "potential_amount",
+            "before_amount",
+        )
+    }
+    percent = {
+        one: (nw.col(one) * 100).round(0).cast(nw.Int64) for one in ("growth_rate", "margin_share", "on_time_share")
+    }
     told = {
         COSTS_MONEY: engine.sentence(
             _("Sales of {amount} leave {result} after the cost of late payment."), amount=money["amount"], result=money["result_amount"]
@@ -465,8 +502,12 @@ def judge(customers: Table, months: int, params: Params) -> Table:
         stance=by_state({QUIET: nw.lit(WIN_BACK), OPEN_TO_MORE: nw.lit(GROW)}, nw.lit(KEEP)),
         action=by_state({one: nw.lit(_(text)) for one, text in ADVICE.items()}, nw.lit("")),
         reason=by_state(told, steady),
-        expected_amount=by_state({one: engine.as_money(value) for one, value in worth.items()}, nw.lit(None).cast(nw.Decimal(18, 2))),
-    ).with_columns(priority=nw.when(nw.col("state").is_in([QUIET, FALLING]) & is_top).then(1).otherwise(nw.col("priority")))
+        expected_amount=by_state(
+            {one: engine.as_money(value) for one, value in worth.items()}, nw.lit(None).cast(nw.Decimal(18, 2))
+        ),
+    ).with_columns(
+        priority=nw.when(nw.col("state").is_in([QUIET, FALLING]) & is_top).then(1).otherwise(nw.col("priority"))
+    )
 
 
 def advise(customers: Table) -> Table:
@@ -477,7 +518,9 @@ def advise(customers: Table) -> Table:
 
 # What to do, by state.
 ADVICE = {
-    COSTS_MONEY: mark("Renegotiate prices, discounts and terms of payment, or serve more cheaply: as it stands, more sales cost more"),
+    COSTS_MONEY: mark(
+        "Renegotiate prices, discounts and terms of payment, or serve more cheaply: as it stands, more sales cost more"
+    ),
     OWES: mark("Call about the overdue invoices before the next delivery; agree on dates in writing"),
     QUIET: mark("Visit: ask in person what happened and what would bring the next order"),
     FALLING: mark("Visit: ask where they buy instead; agree on a plan for the coming months"),
@@ -566,10 +609,15 @@ def describe_aging(payers: Table, now: Table) -> pd.DataFrame:
 def describe_payment_months(tables: Tables, as_of: date) -> pd.DataFrame:
     """PAYMENT_MONTHS: the last 24 months in which invoices were due."""
     start, end = months_back(as_of, MONTHS_SHOWN), months_back(as_of, 0)
-    invoices = known_invoices(tables, as_of, start).filter("is_judged", nw.col("due_day") >= start, nw.col("due_day") < end)
+    invoices = known_invoices(tables, as_of, start).filter(
+        "is_judged", nw.col("due_day") >= start, nw.col("due_day") < end
+    )
     months = [Days(months_back(as_of, back), months_back(as_of, back - 1)) for back in range(MONTHS_SHOWN, 0, -1)]
     number = nw.coalesce(
-        *[nw.when((nw.col("due_day") >= one.start) & (nw.col("due_day") < one.end)).then(nw.lit(at)) for at, one in enumerate(months)]
+        *[
+            nw.when((nw.col("due_day") >= one.start) & (nw.col("due_day") < one.end)).then(nw.lit(at))
+            for at, one in enumerate(months)
+        ]
     )
     sums = invoices.group_by(number.alias("number")).agg(
         n=nw.len(), late=(nw.col("days_late") > 0).cast(nw.Int64).sum(), days=nw.col("days_late").sum()
@@ -579,7 +627,9 @@ def describe_payment_months(tables: Tables, as_of: date) -> pd.DataFrame:
     n = frame["n"].astype(float)
     return PAYMENT_MONTHS.frame(
         frame.assign(
-            month=named, n_invoices=frame["n"].astype(int), on_time_share=1 - frame["late"].astype(float) / n,
+            month=named,
+            n_invoices=frame["n"].astype(int),
+            on_time_share=1 - frame["late"].astype(float) / n,
             mean_days_late=frame["days"].astype(float) / n,
         )  # fmt: skip
     )
@@ -619,7 +669,9 @@ def key_figures(result: Result) -> list[KeyFigure]:
 
     def figure(frame: pd.DataFrame, name: str, column: str, unit: str, meaning: str) -> KeyFigure:
         values = [frame.loc[one, column] if one in frame.index else None for one in BASES]
-        return KeyFigure(name=name, value=values[0], unit=unit, previous=values[1], last_year=values[2], meaning=meaning)
+        return KeyFigure(
+            name=name, value=values[0], unit=unit, previous=values[1], last_year=values[2], meaning=meaning
+        )
 
     figures = [
         figure(
@@ -700,9 +752,9 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
         )
     if accounts["potential_amount"].notna().any():
         told.append(
-            _("Where key accounts buy far less of a category than comparable ones, there is room for up to {amount} more.").format(
-                amount=language.short_money(sum(accounts["potential_amount"].dropna(), Decimal(0)), currency)
-            )
+            _(
+                "Where key accounts buy far less of a category than comparable ones, there is room for up to {amount} more."
+            ).format(amount=language.short_money(sum(accounts["potential_amount"].dropna(), Decimal(0)), currency))
         )
     return told
 
@@ -741,7 +793,7 @@ def cards(result: Result, currency: str, params: Params) -> Iterator[Card]:
         months = result.card_months[result.card_months["customer_id"] == one["customer_id"]]
         yield Card(
             title=_("{rank}. {customer}").format(rank=language.integer(one["rank"]), customer=one["customer_id"]),
-            lead=language.together(f"{_(one['state']).capitalize()}:", _(ADVICE[one["state"]]) + "."),
+            lead=language.together(one["reason"], _("What to do: {action}.").format(action=_(ADVICE[one["state"]]))),
             figures=card_figures(one),
             chart=plot_account(months, currency),
             caption=_("Net sales by month"),
@@ -771,12 +823,18 @@ def card_facts(one: dict, result: Result, currency: str) -> dict[str, list[tuple
 
     bought = result.bought[result.bought["customer_id"] == one["customer_id"]]
     aged = [
-        (_(words), money(one[key])) for key, words in zip(KEYS, BUCKETS, strict=True) if not pd.isna(one[key]) and one[key]
+        (_(words), money(one[key]))
+        for key, words in zip(KEYS, BUCKETS, strict=True)
+        if not pd.isna(one[key]) and one[key]
     ]
     return {
         _("Sales"): [
             *say(_("rank by sales"), "rank", language.integer),
-            *say(_("growth on the window before"), "growth_rate", lambda rate: language.signed(round(rate, 3), language.percent)),
+            *say(
+                _("growth on the window before"),
+                "growth_rate",
+                lambda rate: language.signed(round(rate, 3), language.percent),
+            ),
             *say(_("orders"), "n_orders", language.integer),
             *say(_("days since the last order"), "days_since_last_order", language.integer),
             *say(_("returns"), "returned_share", language.percent),
@@ -801,7 +859,9 @@ def card_facts(one: dict, result: Result, currency: str) -> dict[str, list[tuple
         ]
         if not pd.isna(one["n_invoices"])
         else [],
-        _("What it buys"): [(language.own(row.category, (NOT_KNOWN,)), money(row.amount)) for row in bought.itertuples()],
+        _("What it buys"): [
+            (language.own(row.category, (NOT_KNOWN,)), money(row.amount)) for row in bought.itertuples()
+        ],
     }
 
 
@@ -812,7 +872,13 @@ def plot_accounts(accounts: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The largest accounts by their share of the sales; those that cost money stand out."""
     marked = accounts.loc[accounts["state"] == COSTS_MONEY, "customer_id"]
     return charts.bars(
-        accounts, "customer_id", "amount_share", language.percent, xlabel=_("share of the sales"), marked=list(marked), ax=ax
+        accounts,
+        "customer_id",
+        "amount_share",
+        language.percent,
+        xlabel=_("share of the sales"),
+        marked=list(marked),
+        ax=ax,
     )
 
 
@@ -835,7 +901,9 @@ def plot_aging(aging: pd.DataFrame, currency: str, ax: Axes | None = None) -> Ax
 
 def plot_payment_months(months: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The share of invoices paid on time, by the month in which they were due."""
-    return charts.columns(months, "month", "on_time_share", lambda one: language.percent(one, 0), ylabel=_("paid on time"), ax=ax)
+    return charts.columns(
+        months, "month", "on_time_share", lambda one: language.percent(one, 0), ylabel=_("paid on time"), ax=ax
+    )
 
 
 def plot_account(months: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:

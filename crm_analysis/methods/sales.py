@@ -88,10 +88,16 @@ TOTALS = Shape(
         "quantity": Column("quantity", "pieces"),
         "n_orders": Column("integer", "orders"),
         "n_customers": Column("integer", "customers"),
-        "average_order_amount": Column("money", "amount per order", detail=mark("net amount of known customers per order of theirs")),
+        "average_order_amount": Column(
+            "money", "amount per order", detail=mark("net amount of known customers per order of theirs")
+        ),
         "profit_amount": Column("money", "margin"),
-        "margin_share": Column("fraction", "margin, as a share", detail=mark("margin as a share of the sales with a known cost")),
-        "n_unprofitable": Column("integer", "customers below zero", detail=mark("customers whose margin is below zero")),
+        "margin_share": Column(
+            "fraction", "margin, as a share", detail=mark("margin as a share of the sales with a known cost")
+        ),
+        "n_unprofitable": Column(
+            "integer", "customers below zero", detail=mark("customers whose margin is below zero")
+        ),
         "known_amount": Column("money", "of known customers"),
         "unknown_amount": Column("money", "of unknown customers"),
     },
@@ -148,7 +154,9 @@ EXTREMES = Shape(
         "amount": Column("money", "amount now"),
         "earlier_amount": Column("money", "amount then"),
         "change_amount": Column("money", "change"),
-        "total_rate": Column("fraction", "of the whole change", detail=mark("change of the value over the change of all sales")),
+        "total_rate": Column(
+            "fraction", "of the whole change", detail=mark("change of the value over the change of all sales")
+        ),
     },
 )
 SHOWN_TOTALS = tuple(TOTALS.columns)[:-2]
@@ -175,7 +183,7 @@ class Params:
     window_months: int = 12
     dimensions: dict[str, str] = field(default_factory=dict)
     max_values: int = 15
-    extremes: int = 3
+    extremes: int = 2
     least_change_rate: float = 0.3
     min_orders: int = 50
     list_rows: int = 5000
@@ -312,7 +320,9 @@ def sum_values(turnover: Turnover, name: str, periods: dict[str, Days]) -> Table
     """The sums of each value of a dimension, with ``place`` (1 the largest of the month) and ``place_last_year`` among what is
     known; those not known behind all."""
     value = nw.col(f"by_{name}")
-    sums = turnover.sold.group_by(value.alias("value")).agg(*sum_days(by_key(periods), ("amount",)), *_window_sums(periods))
+    sums = turnover.sold.group_by(value.alias("value")).agg(
+        *sum_days(by_key(periods), ("amount",)), *_window_sums(periods)
+    )
     sums = sums.with_columns(
         is_last=(nw.col("value") == NOT_KNOWN).cast(nw.Int64),
         **{f"minus_{one}": -nw.col(f"amount_{one}") for one in ("month", "window", "last_year")},
@@ -325,7 +335,10 @@ def sum_values(turnover: Turnover, name: str, periods: dict[str, Days]) -> Table
 
 def _window_sums(periods: dict[str, Days]) -> list[nw.Expr]:
     days = {"window": periods[WINDOW]}
-    return [*sum_days({"month": periods[THIS_MONTH]}, ("quantity",)), *sum_days(days, ("profit_amount", "costed_amount"))]
+    return [
+        *sum_days({"month": periods[THIS_MONTH]}, ("quantity",)),
+        *sum_days(days, ("profit_amount", "costed_amount")),
+    ]
 
 
 def fold_values(ranked: Table, most: int) -> Table:
@@ -333,7 +346,9 @@ def fold_values(ranked: Table, most: int) -> Table:
     is_named = (nw.col("rank") <= most) | (nw.col("is_last") == 1)
     label = nw.when(is_named).then(nw.col("value")).otherwise(nw.lit(OTHER))
     is_rest = nw.when(is_named).then(nw.col("is_last")).otherwise(nw.lit(2))
-    sums = [one for one in ranked.collect_schema().names() if one.startswith(("amount_", "quantity_", "profit_", "costed_"))]
+    sums = [
+        one for one in ranked.collect_schema().names() if one.startswith(("amount_", "quantity_", "profit_", "costed_"))
+    ]
     return (
         ranked.with_columns(label=label, is_rest=is_rest)
         .group_by("label", "is_rest")
@@ -347,7 +362,12 @@ def find_extremes(ranked: Table, now: str, then: str, sign: int, most: int) -> T
     moved = nw.col(f"amount_{KEYS[now]}") - nw.col(f"amount_{KEYS[then]}")
     return (
         ranked.filter(nw.col("is_last") == 0)
-        .select("value", amount=nw.col(f"amount_{KEYS[now]}"), earlier_amount=nw.col(f"amount_{KEYS[then]}"), signed=sign * moved)
+        .select(
+            "value",
+            amount=nw.col(f"amount_{KEYS[now]}"),
+            earlier_amount=nw.col(f"amount_{KEYS[then]}"),
+            signed=sign * moved,
+        )
         .filter(nw.col("signed") < 0)
         .sort("signed", "value")
         .head(most)
@@ -364,7 +384,9 @@ def advise(people: Table, months: int, has_before: bool, params: Params) -> Tabl
     now, then = nw.col("amount_window"), nw.col("amount_before")
     mean_now, mean_then = _means(people)
     moved = (now - then).cast(nw.Float64)
-    fell = (then.cast(nw.Float64) >= mean_then) & (moved <= -params.least_change_rate * then.cast(nw.Float64)) & (then > 0)
+    fell = (
+        (then.cast(nw.Float64) >= mean_then) & (moved <= -params.least_change_rate * then.cast(nw.Float64)) & (then > 0)
+    )
     rose = (now.cast(nw.Float64) >= mean_now) & (moved >= params.least_change_rate * then.cast(nw.Float64)) & (then > 0)
     is_gone = nw.col("n_orders_window") == 0
     is_large = then.cast(nw.Float64) >= 3 * mean_then
@@ -489,7 +511,9 @@ def describe_months(turnover: Turnover, run: Run) -> pd.DataFrame:
             {
                 "month": [f"{(one - 1) // 12}-{(one - 1) % 12 + 1:02}" for one in shown],
                 "amount": [amounts[one] for one in shown],
-                "growth_rate": [change(amounts[one], amounts[one - 12]) if one - 12 >= first else float("nan") for one in shown],
+                "growth_rate": [
+                    change(amounts[one], amounts[one - 12]) if one - 12 >= first else float("nan") for one in shown
+                ],
             }
         )
     )
@@ -525,8 +549,12 @@ def compare_values(
                 moved = frame["amount"] - frame["earlier_amount"]
                 extremes.append(
                     frame.assign(
-                        dimension=name, comparison=comparison, direction=direction, change_amount=moved,
-                        place=range(1, len(frame) + 1), total_rate=[ratio(one, whole) for one in moved],
+                        dimension=name,
+                        comparison=comparison,
+                        direction=direction,
+                        change_amount=moved,
+                        place=range(1, len(frame) + 1),
+                        total_rate=[ratio(one, whole) for one in moved],
                     )  # fmt: skip
                 )
     return stack(VALUES, values), stack(EXTREMES, extremes)
@@ -596,9 +624,7 @@ def of_comparison(frame: pd.DataFrame, comparison: str) -> pd.DataFrame:
 def warn_of_seasons(years: int) -> list[str]:
     if years >= 2:
         return []
-    return [
-        _("The data hold less than two whole years: season and growth cannot be told apart yet.")
-    ]
+    return [_("The data hold less than two whole years: season and growth cannot be told apart yet.")]
 
 
 def key_figures(result: Result) -> list[KeyFigure]:
@@ -646,7 +672,10 @@ def findings(result: Result, currency: str) -> list[str]:
                 change=_signed(change(one, other)))
         )  # fmt: skip
     if main:
-        told += [*tell_effects(result, main, currency), *tell_extremes(result, BEFORE if BEFORE in result.known else main, currency)]
+        told += [
+            *tell_effects(result, main, currency),
+            *tell_extremes(result, BEFORE if BEFORE in result.known else main, currency),
+        ]
     if now["margin_share"] == now["margin_share"]:
         n = int(totals.loc[WINDOW, "n_unprofitable"])
         told.append(
@@ -666,11 +695,15 @@ def _signed(rate: float) -> str:
 
 def tell_total(totals: pd.DataFrame, known: list[str], now: pd.Series, currency: str) -> str:
     amount = language.short_money(now["amount"], currency)
-    rates = {one: _signed(change(now["amount"], totals.loc[one, "amount"])) for one in (LAST_MONTH, LAST_YEAR) if one in known}
+    rates = {
+        one: _signed(change(now["amount"], totals.loc[one, "amount"]))
+        for one in (LAST_MONTH, LAST_YEAR)
+        if one in known
+    }
     if len(rates) == 2:
-        return _("Net sales of the month are {amount}: {last_month} on last month, {last_year} on the same month last year.").format(
-            amount=amount, last_month=rates[LAST_MONTH], last_year=rates[LAST_YEAR]
-        )
+        return _(
+            "Net sales of the month are {amount}: {last_month} on last month, {last_year} on the same month last year."
+        ).format(amount=amount, last_month=rates[LAST_MONTH], last_year=rates[LAST_YEAR])
     if LAST_MONTH in rates:
         return _("Net sales of the month are {amount}: {last_month} on last month.").format(
             amount=amount, last_month=rates[LAST_MONTH]
@@ -735,12 +768,20 @@ def plot_effects(effects: pd.DataFrame, currency: str, ax: Axes | None = None) -
     """What made the change, part by part."""
     shown = effects.assign(effect=[_(one) for one in effects["effect"]])
     xlabel = _("part of the change ({currency})").format(currency=currency)
-    return charts.bars(shown, "effect", "amount", lambda one: language.signed(one, language.short_number), xlabel=xlabel, ax=ax)
+    return charts.bars(
+        shown, "effect", "amount", lambda one: language.signed(one, language.short_number), xlabel=xlabel, ax=ax
+    )
 
 
 def plot_values(values: pd.DataFrame, currency: str, ax: Axes | None = None) -> Axes:
     """The window beside the one before, or the month where there is none, by value."""
     has_before = values["before_amount"].notna().any()
+    least = (
+        values["window_amount" if has_before else "amount"]
+        .astype(float)
+        .where(~values["value"].isin(NAMED), -float("inf"))
+    )
+    values = values.assign(least=-least).sort_values("least", kind="stable")
     shown = values.assign(value=[language.own(one, NAMED) for one in values["value"]])
     if not has_before:
         return charts.bars(shown, "value", "amount", language.short_number, xlabel=_("amount of the month"), ax=ax)
@@ -756,5 +797,9 @@ def plot_seasons(seasons: pd.DataFrame, kind: str, ax: Axes | None = None) -> Ax
     matrix = own.pivot(index="category", columns="number", values="season_index").reindex(own["category"].unique())
     shown = matrix.rename(index=lambda one: language.own(one, (ALL, NOT_KNOWN)), columns=name)
     return charts.ratio_map(
-        shown, lambda one: language.decimal(one, 2), xlabel=_(kind), ylabel=_("category") if len(shown) > 1 else "", ax=ax
+        shown,
+        lambda one: language.decimal(one, 2),
+        xlabel=_(kind),
+        ylabel=_("category") if len(shown) > 1 else "",
+        ax=ax,
     )

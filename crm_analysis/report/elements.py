@@ -264,14 +264,15 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
     )
 
 
-def sheet(card: Card, currency: str) -> Markup:
-    """A card: on paper a page of its own."""
+def sheet(card: Card, currency: str, is_first: bool) -> Markup:
+    """A card: on paper a page of its own; the first stands below the section's heading."""
     blocks = Markup("").join(
         Markup("<div><h4>{}</h4>{}</div>").format(title, facts(pairs)) for title, pairs in card.facts.items() if pairs
     )
-    return Markup('<div class="sheet"><h3>{}</h3><p>{}</p>{}{}<div class="lists">{}</div></div>').format(
-        card.title, card.lead, cards(card.figures, currency), figure(draw(card.chart, card.caption), card.caption), blocks
-    )
+    return Markup('<div class="sheet{}"><h3>{}</h3><p>{}</p>{}{}<div class="lists">{}</div></div>').format(
+        " first" if is_first else "", card.title, card.lead, cards(card.figures, currency),
+        figure(draw(card.chart, card.caption), card.caption), blocks,
+    )  # fmt: skip
 
 
 def dictionary(shapes: dict[str, Shape]) -> Markup:

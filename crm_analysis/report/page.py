@@ -143,8 +143,8 @@ class Page:
     def show_cards(self, name: str, frame: pd.DataFrame, cards: Iterable[Card]) -> None:
         """A card for each of some accounts, and the numbers that their charts draw as CSV and Parquet."""
         self._keep(name, frame)
-        for one in cards:
-            self._display(elements.sheet(one, self.currency))
+        for number, one in enumerate(cards):
+            self._display(elements.sheet(one, self.currency, is_first=number == 0))
 
     def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:
         self._told["key_figures"] = [

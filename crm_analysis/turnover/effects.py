@@ -22,7 +22,11 @@ from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
 from crm_analysis.turnover.sold import Days, Turnover, ratio, sum_days
 
-FACTORS = N_CUSTOMERS, FREQUENCY, SIZE = mark("number of customers"), mark("orders per customer"), mark("amount per order")
+FACTORS = N_CUSTOMERS, FREQUENCY, SIZE = (
+    mark("number of customers"),
+    mark("orders per customer"),
+    mark("amount per order"),
+)
 NO_CUSTOMER = mark("sales without a customer")
 PARTS = VOLUME, MIX, PRICE, NEW, DROPPED, REST = (
     mark("volume"), mark("mix of products"), mark("prices"), mark("new products"), mark("products no longer sold"),
@@ -126,7 +130,9 @@ def split_by_products(turnover: Turnover, now: Days, before: Days) -> dict[str, 
     return found
 
 
-def describe_effects(splits: Mapping[tuple[str, str], Mapping[str, Decimal]], earlier: Mapping[str, Decimal]) -> pd.DataFrame:
+def describe_effects(
+    splits: Mapping[tuple[str, str], Mapping[str, Decimal]], earlier: Mapping[str, Decimal]
+) -> pd.DataFrame:
     """EFFECTS from (comparison, view) → effect → amount; ``earlier``: comparison → the amount compared with."""
     rows = [
         (comparison, view, effect, amount, ratio(amount, earlier[comparison]))

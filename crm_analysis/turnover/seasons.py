@@ -84,7 +84,9 @@ def _index(sums: pd.DataFrame, kind: str, numbers: range) -> pd.DataFrame:
         mean = float(amounts.sum()) / len(numbers)
         index = amounts.astype(float) / mean if mean > 0 else amounts.astype(float) * np.nan
         parts.append(
-            pd.DataFrame({"kind": kind, "category": category, "number": numbers, "amount": list(amounts), "season_index": index})
+            pd.DataFrame(
+                {"kind": kind, "category": category, "number": numbers, "amount": list(amounts), "season_index": index}
+            )
         )
     return pd.concat(parts) if parts else pd.DataFrame(columns=list(SEASON.columns))
 

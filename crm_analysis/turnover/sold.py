@@ -23,11 +23,8 @@ from crm_analysis.schema import CANONICAL, Column, Shape, day_number
 from crm_analysis.tastes.attributes import CATEGORY, NOT_KNOWN
 from crm_analysis.tastes.lines import month_number
 
-# What tells of sales, the best first, and what one row of it is called.
-SOURCES = {
-    "order_lines": mark("order lines"), "orders": mark("orders"), "opportunities": mark("deals won"),
-    "payments": mark("invoices"),
-}  # fmt: skip
+# The tables that tell of sales, the best first.
+SOURCES = ("order_lines", "orders", "opportunities", "payments")
 MAX_VALUES = 100_000
 # So much of a product's name stands behind its number.
 NAME_LETTERS = 50
@@ -111,7 +108,9 @@ def read(tables: Tables, as_of: date, wanted: Mapping[str, str] | None = None, f
     dimensions = _choose(places, wanted or {}, file)
     rows = _label(rows, tables, {one: places[one] for one in dimensions.values()})
     if "product_id" in dimensions.values() and _has(tables, "products", "product_name"):
-        rows = rows.join(engine.as_table(tables["products"]).select("product_id", _name="product_name"), on="product_id", how="left")
+        rows = rows.join(
+            engine.as_table(tables["products"]).select("product_id", _name="product_name"), on="product_id", how="left"
+        )
     types = rows.collect_schema().names()
     sold = engine.materialise(
         rows.select(
@@ -175,13 +174,17 @@ def _read_lines(tables: Tables) -> Table:
     prices = {"_cost": "unit_cost", "_list": "list_price"} if {"product_id", "quantity"} <= set(names) else {}
     prices = {new: one for new, one in prices.items() if _has(tables, "products", one)}
     if prices:
-        known = engine.as_table(tables["products"]).select("product_id", **{new: nw.col(one) for new, one in prices.items()})
+        known = engine.as_table(tables["products"]).select(
+            "product_id", **{new: nw.col(one) for new, one in prices.items()}
+        )
         lines = lines.join(known, on="product_id", how="left")
     if "_cost" in prices:
         cost = amount - (nw.col("quantity") * nw.col("_cost")).cast(nw.Decimal(18, scale))
         profit = nw.coalesce(profit.cast(nw.Decimal(18, scale)), cost.cast(nw.Decimal(18, scale)))
     if "_list" in prices:
-        at_list = nw.when(nw.col("kind") == "sale").then((nw.col("quantity") * nw.col("_list")).cast(nw.Decimal(18, scale)))
+        at_list = nw.when(nw.col("kind") == "sale").then(
+            (nw.col("quantity") * nw.col("_list")).cast(nw.Decimal(18, scale))
+        )
     is_counted = nw.col("kind").is_in(["sale", "return"])
     quantity = nw.when(is_counted).then(nw.col("quantity")) if "quantity" in names else nw.lit(None).cast(nw.Int64)
     rows = lines.with_columns(
@@ -208,7 +211,9 @@ def _read_deals(tables: Tables) -> Table:
     if not {"closed_date", "opportunity_amount"} <= set(names):
         raise NotEnoughData("E-MIN-2", _("the deals have no day of closing or no amount"), file="opportunities")
     won = deals.filter("is_won", ~nw.col("closed_date").is_null(), ~amount.is_null())
-    return _finish(_plain(won, "opportunity_id", "closed_date", amount), deals.collect_schema()["opportunity_amount"].scale)
+    return _finish(
+        _plain(won, "opportunity_id", "closed_date", amount), deals.collect_schema()["opportunity_amount"].scale
+    )
 
 
 def _read_invoices(tables: Tables) -> Table:
@@ -257,7 +262,10 @@ def _choose(places: Mapping[str, str], wanted: Mapping[str, str], file: str) -> 
     for name, column in wanted.items():
         if column not in places:
             raise ParameterError(
-                "E-PAR-3", f"the source has no '{column}'{nearest(column, places)}"[:300], file=file, column=f"dimensions.{name}"
+                "E-PAR-3",
+                f"the source has no '{column}'{nearest(column, places)}"[:300],
+                file=file,
+                column=f"dimensions.{name}",
             )
     found = {}
     for name, usual in USUAL.items():
@@ -343,4 +351,6 @@ def change(now: object, before: object) -> float:
 
 def no_gaps(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The frame with zeros in place of what is missing."""
-    return frame.assign(**{one: [0 if value is None or value != value else value for value in frame[one]] for one in columns})
+    return frame.assign(
+        **{one: [0 if value is None or value != value else value for value in frame[one]] for one in columns}
+    )
