@@ -3,7 +3,8 @@
 The way of the data, one room after the other; a room imports only rooms to its left::
 
     errors < fonts < language < schema < params < engine < sources < inspection < cleaning < warehouse < customers
-    < contracts < cohorts < checks < models < leaving < tastes < valuation < trials < pulse < charts < methods < report
+    < contracts < cohorts < checks < models < leaving < tastes < valuation < trials < pulse < turnover < receivables < charts
+    < methods < report
 
 ``fonts``      the typefaces that reports bring along
 ``language``   words, numbers, dates and money as the reader expects them
@@ -21,6 +22,8 @@ The way of the data, one room after the other; a room imports only rooms to its 
 ``valuation``  purchases to the value of each customer
 ``trials``     forecasts of orders tried on months that they have not seen
 ``pulse``      the company's key figures month by month
+``turnover``   what was sold, by whom, where and when, and why it changed
+``receivables`` invoices to how each customer pays
 ``methods``    one analytical method each: lazy tables in, small frames out
 ``charts``     frame to Axes
 ``report``     the notebook's voice; notebooks run, rendered, audited and published

@@ -15,7 +15,7 @@ from functools import cache
 from pathlib import Path
 
 from babel import Locale
-from babel.dates import format_date, format_skeleton
+from babel.dates import format_date, format_skeleton, get_day_names, get_month_names
 from babel.lists import format_list
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -153,3 +153,13 @@ def day(value: date) -> str:
 def month(value: str) -> str:
     """A month such as ``2026-10`` in words: October 2026."""
     return format_skeleton("yMMMM", date(int(value[:4]), int(value[5:7]), 1), locale=_active["locale"])
+
+
+def month_name(number: int) -> str:
+    """A month of the calendar, 1 to 12: Oct."""
+    return get_month_names("abbreviated", "stand-alone", _active["locale"])[number]
+
+
+def weekday_name(number: int) -> str:
+    """A day of the week, 0 for Monday: Mon."""
+    return get_day_names("abbreviated", "stand-alone", _active["locale"])[number]

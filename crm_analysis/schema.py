@@ -508,6 +508,19 @@ class KeyFigure:
     meaning: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Card:
+    """One page about one thing, such as an account: what to do about it in a sentence, its key figures, a small chart (Axes)
+    with its caption, and lists of names and values under titles."""
+
+    title: str
+    lead: str
+    figures: list[KeyFigure]
+    chart: object
+    caption: str
+    facts: dict[str, list[tuple[str, str]]]
+
+
 _EPOCH = date(1970, 1, 1)
 
 

@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 
 from crm_analysis import charts, language
 from crm_analysis.language import _, counted
-from crm_analysis.schema import PRIORITIES, Column, KeyFigure, Shape
+from crm_analysis.schema import PRIORITIES, Card, Column, KeyFigure, Shape
 
 NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
 MAX_ROWS = 40
@@ -267,6 +267,17 @@ def facts(pairs: Sequence[tuple[str, str]]) -> Markup:
     return Markup('<dl class="facts">{}</dl>').format(
         Markup("").join(Markup("<div><dt>{}</dt><dd>{}</dd></div>").format(*pair) for pair in pairs)
     )
+
+
+def sheet(card: Card, currency: str, is_first: bool) -> Markup:
+    """A card: on paper a page of its own; the first stands below the section's heading."""
+    blocks = Markup("").join(
+        Markup("<div><h4>{}</h4>{}</div>").format(title, facts(pairs)) for title, pairs in card.facts.items() if pairs
+    )
+    return Markup('<div class="sheet{}"><h3>{}</h3><p>{}</p>{}{}<div class="lists">{}</div></div>').format(
+        " first" if is_first else "", card.title, card.lead, cards(card.figures, currency),
+        figure(draw(card.chart, card.caption), card.caption), blocks,
+    )  # fmt: skip
 
 
 def dictionary(shapes: dict[str, Shape]) -> Markup:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +29,7 @@ from crm_analysis.params import Run, build, find_root, read_yaml
 from crm_analysis.report import elements
 from crm_analysis.report.actions import HELD_BACK, Title, write_actions
 from crm_analysis.report.plan import incomplete_note, resolve_month
-from crm_analysis.schema import KeyFigure, Shape
+from crm_analysis.schema import Card, KeyFigure, Shape
 
 SUMMARY = "summary"
 TEMPLATES = Path(__file__).parent / "templates" / "report"
@@ -139,6 +139,12 @@ class Page:
         if self._told["picture"] is None:
             (self.folder / "data" / self.name / PICTURE).write_bytes(picture.svg)
             self._told["picture"] = {"size": picture.size, "alt": picture.alt}
+
+    def show_cards(self, name: str, frame: pd.DataFrame, cards: Iterable[Card]) -> None:
+        """A card for each of some accounts, and the numbers that their charts draw as CSV and Parquet."""
+        self._keep(name, frame)
+        for number, one in enumerate(cards):
+            self._display(elements.sheet(one, self.currency, is_first=number == 0))
 
     def show_key_figures(self, figures: Sequence[KeyFigure]) -> None:
         self._told["key_figures"] = [

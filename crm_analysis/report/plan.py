@@ -21,6 +21,7 @@ from crm_analysis.sources.records import sha256
 _SHARED = (
     "errors.py", "language.py", "locale", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
     "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "pulse.py",
+    "turnover", "receivables.py",
     "checks", "fonts.py", "charts.py", "report",
 )  # fmt: skip
 _PACKAGES = (
