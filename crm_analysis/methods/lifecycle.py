@@ -70,7 +70,7 @@ N_ENDS = 14
 # Days after the first order at which the second is counted, and the one that is reported first.
 HORIZONS, FIRST_HORIZON = (30, 90, 180, 365), 90
 EVERYBODY, RECENT, EARLIER = (
-    mark("all customers"), mark("first order in the last 12 months"), mark("first order earlier"),
+    mark("all customers"), mark("won in the last year"), mark("won earlier"),
 )  # fmt: skip
 # Steps between stages that are drawn, and a cohort that is drawn has at least so many customers.
 MOST_STEPS, LEAST_COHORT = 12, 10
@@ -116,7 +116,7 @@ RATES = Shape(
     "one row per month",
     {
         "month": Column("text", "month"),
-        "n_active": Column("integer", "active customers at its end"),
+        "n_active": Column("integer", "active customers"),
         "n_new": Column("integer", "first orders"),
         "n_won_back": Column("integer", "won back"),
         "n_lapsed": Column("integer", "lapsed"),
@@ -615,10 +615,6 @@ def key_figures(result: Result) -> list[KeyFigure]:
             _("lapsed of the active"), "lapsed_rate", "share",
             _("Part of those active at the beginning of the month who had lapsed at its end."),
         ),
-        figure(
-            _("won back of the lapsed"), "won_back_rate", "share",
-            _("Part of those lapsed at the beginning of the month who ordered in it."),
-        ),
         KeyFigure(
             name=_("order again within {days} days").format(days=FIRST_HORIZON), value=again, unit="share",
             previous=result.second_past[0], last_year=result.second_past[1],
@@ -721,7 +717,7 @@ def plot_steps(flows: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 def plot_retention(retention: pd.DataFrame, ax: Axes | None = None) -> Axes:
     """The share of each cohort with an order in the months after the first."""
-    matrix = last_cohorts(retention, "active_share").drop(columns=0, errors="ignore")
+    matrix = last_cohorts(retention, "active_share").drop(columns=0, errors="ignore").dropna(how="all")
     xlabel, ylabel = _("months since the first order"), _("first order in (customers)")
     return charts.heat_map(matrix, lambda one: language.percent(one, 0), xlabel=xlabel, ylabel=ylabel, ax=ax)
 
