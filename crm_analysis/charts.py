@@ -218,7 +218,7 @@ def bar_panels(frame: pd.DataFrame, by: str, name: str, values: dict[str, str], 
 
 def pie(frame: pd.DataFrame, name: str, value: str, show: Show, ax: Axes | None = None) -> Axes:
     """Slices of a whole, clockwise from the top in the frame's order, each with its name and number beside it."""
-    ax = _axes(ax, 6.2, 2.9)
+    ax = _axes(ax, 4.8, 2.4)
     numbers = frame[value].astype(float).to_numpy()
     texts = [
         f"{label(one, MAX_SHORT)}  {_show(number, show)}" for one, number in zip(frame[name], numbers, strict=True)
