@@ -3,8 +3,8 @@
 The way of the data, one room after the other; a room imports only rooms to its left::
 
     errors < fonts < language < schema < params < engine < sources < inspection < cleaning < warehouse < customers
-    < contracts < cohorts < checks < models < leaving < tastes < valuation < trials < pulse < turnover < receivables < charts
-    < methods < report
+    < contracts < cohorts < checks < models < leaving < tastes < stages < composition < behaviour < valuation < trials
+    < pulse < turnover < receivables < charts < methods < report
 
 ``fonts``      the typefaces that reports bring along
 ``language``   words, numbers, dates and money as the reader expects them
@@ -19,6 +19,9 @@ The way of the data, one room after the other; a room imports only rooms to its 
 ``models``     the mathematics, with the papers' symbols
 ``leaving``    who leaves, why, and whom to contact: learned from orders or contracts
 ``tastes``     what customers like: learned from the attributes of what they buy
+``stages``     where in their life with the company customers stand, month by month
+``composition`` customers in parts by their attributes, and what changed an amount
+``behaviour``  groups of customers by what they do
 ``valuation``  purchases to the value of each customer
 ``trials``     forecasts of orders tried on months that they have not seen
 ``pulse``      the company's key figures month by month

@@ -189,6 +189,57 @@ def paired_bars(
     return _say(ax, " ".join(told))
 
 
+def bar_panels(frame: pd.DataFrame, by: str, name: str, values: dict[str, str], show: Show) -> Axes:
+    """Two horizontal bars per row, in a small chart of its own for each value of ``by``, all on the same scale; ``values``: column → name in the
+    legend."""
+    every = list(dict.fromkeys(frame[by]))
+    parts = [frame[frame[by] == one].head(MAX_BARS // 2) for one in every[:MAX_PANELS]]
+    slots = [max(map(len, parts[at : at + 2])) for at in range(0, len(parts), 2)] or [1]
+    heights = [0.55 + 0.36 * n for n in slots]
+    drawing, panels = plt.subplots(
+        len(slots), 2, figsize=(7.6, sum(heights) + 0.5), height_ratios=heights, squeeze=False, sharex=True
+    )  # fmt: skip
+    for place, (part, panel) in enumerate(zip(parts, panels.flat, strict=False)):
+        for side, (colour, column) in enumerate(zip((MAIN, ACCENT), values, strict=True)):
+            at, numbers = np.arange(len(part)) + (side - 0.5) * 0.39, part[column].astype(float)
+            panel.barh(at, numbers, height=0.37, color=colour, label=values[column])
+            _write_numbers(panel, at, numbers, show, [False] * len(part))
+        panel.set_yticks(np.arange(len(part)), [label(one, MAX_SHORT) for one in part[name]], color=INK, fontsize=9)
+        panel.set_ylim(slots[place // 2] - 0.45, -0.55)
+        panel.set_title(label(part[by].iloc[0], MAX_SHORT), fontsize=9.5, loc="left")
+        panel.margins(x=0.16)
+        panel.set_xticks([])
+        panel.spines[["left", "bottom"]].set_visible(False)
+        panel.axvline(0, color=MUTED, linewidth=0.8)
+    for panel in list(panels.flat)[len(parts) :]:
+        panel.set_visible(False)
+    if parts:
+        drawing.legend(*panels.flat[0].get_legend_handles_labels(), loc="outside upper left", ncols=2, handlelength=1.2)
+    if len(parts) < len(every):
+        drawing.supxlabel(_first("", len(parts), len(every)).strip(), fontsize=10, color=MUTED)
+    told = [
+        f"{part[by].iloc[0]}, {title}: {_list(part[name].to_list(), part[column].astype(float).to_list(), show)}."
+        for part in parts
+        for column, title in values.items()
+    ]
+    return _say(panels.flat[0], " ".join(told))
+
+
+def pie(frame: pd.DataFrame, name: str, value: str, show: Show, ax: Axes | None = None) -> Axes:
+    """Slices of a whole, clockwise from the top in the frame's order, each with its name and number beside it."""
+    ax = _axes(ax, 4.8, 2.4)
+    numbers = frame[value].astype(float).to_numpy()
+    texts = [
+        f"{label(one, MAX_SHORT)}  {_show(number, show)}" for one, number in zip(frame[name], numbers, strict=True)
+    ]
+    wedges, _texts = ax.pie(
+        numbers, colors=[LINES[at % len(LINES)] for at in range(len(numbers))], startangle=90, counterclock=False,
+        wedgeprops={"edgecolor": GROUND, "linewidth": 1.5},
+    )  # fmt: skip
+    ax.legend(wedges, texts, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1.2, labelcolor=INK)
+    return _say(ax, f"{_list(frame[name].to_list(), numbers, show)}.")
+
+
 def waterfall(
     frame: pd.DataFrame, name: str, value: str, show: Show, *, xlabel: str, ax: Axes | None = None
 ) -> Axes:  # fmt: skip

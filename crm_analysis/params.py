@@ -200,6 +200,13 @@ def check_rising(name: str, numbers: typing.Sequence[float]) -> None:
             raise ValueError(f"{name} is {list(numbers)}: {number} stands after {before}, write rising numbers")
 
 
+def check_bounds(params: object, bounds: Mapping[str, tuple[float, float]]) -> None:
+    """Raises ValueError, which names it, where a parameter is below its lower or above its upper bound."""
+    for name, (low, high) in bounds.items():
+        if not low <= getattr(params, name) <= high:
+            raise ValueError(f"{name} is {getattr(params, name)}; it goes from {low} to {high}")
+
+
 def find_root(start: Path) -> Path:
     """The project's folder, which holds ``params/run.yml``: ``start`` or one above it. Raises ParameterError."""
     for folder in (start, *start.parents):

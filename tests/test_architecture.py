@@ -14,7 +14,8 @@ PACKAGE = PROJECT / "crm_analysis"
 ROOMS = (
     "errors", "fonts", "language", "schema", "params", "engine", "sources", "inspection", "cleaning", "warehouse", "customers",
     "contracts", "cohorts", "checks",
-    "models", "leaving", "tastes", "valuation", "trials", "pulse", "turnover", "receivables", "charts", "methods", "report", "__main__",
+    "models", "leaving", "tastes", "stages", "composition", "behaviour", "valuation", "trials", "pulse", "turnover", "receivables",
+    "charts", "methods", "report", "__main__",
 )  # fmt: skip
 MODULES = sorted(PACKAGE.rglob("*.py"))
 METHODS = sorted(path.stem for path in (PACKAGE / "methods").glob("*.py") if path.stem != "__init__")

@@ -20,8 +20,8 @@ from crm_analysis.sources.records import sha256
 # What every report is made of, whatever its method.
 _SHARED = (
     "errors.py", "language.py", "locale", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
-    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "pulse.py",
-    "turnover", "receivables.py",
+    "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "stages.py", "composition.py",
+    "behaviour.py", "valuation.py", "trials.py", "pulse.py", "turnover", "receivables.py",
     "checks", "fonts.py", "charts.py", "report",
 )  # fmt: skip
 _PACKAGES = (
