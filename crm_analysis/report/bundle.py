@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from crm_analysis import engine, fonts, language, methods, pulse, warehouse
+from crm_analysis import customers, engine, fonts, language, methods, pulse, warehouse
 from crm_analysis.errors import NotEnoughData, ReportError
 from crm_analysis.language import _
 from crm_analysis.params import Run
@@ -92,6 +92,17 @@ class Bundle:
             os.environ.clear()
             os.environ.update(before)
             shutil.rmtree(self.aside, ignore_errors=True)
+
+    def share(self, plans: list[Plan]) -> None:
+        """What several of these reports start from, computed once, into a folder that is gone with the run."""
+        if "orders" not in self.meta.tables or sum(not self.has(plan) for plan in plans) < 2:
+            return
+        folder = self.path.parent / customers.SHARED
+        folder.mkdir()
+        connection = engine.connect(self.aside, self.run.memory_limit)
+        tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), connection)
+        customers.share(tables, self.run, folder)
+        connection.close()
 
     def make(self, plan: Plan, title: str) -> None:
         """One report: taken over from the last bundle if nothing that it depends on changed, else made anew."""

@@ -42,6 +42,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
         if not last["damaged"] and all(bundle.has(plans[name]) for name in asked):
             return f"{where}: nothing to do, {_made(last)}"
         with bundle.folder():
+            bundle.share([plans[name] for name in asked])
             for number, name in enumerate(asked, 1):
                 bundle.make(plans[name], f"{name} ({number}/{len(asked)})")
             for name in set(plans) - set(asked):
