@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports inspect test lint lab sql duplicates fuzz bench messages lock clean
+.PHONY: help reports inspect test lint lab sql duplicates fuzz bench guard messages lock clean
 
 PYTHON ?= python3
 
@@ -51,6 +51,10 @@ bench: $(READY)  ## measure speed and memory beside other libraries and plain SQ
 	@$(BIN)/python -m benchmarks.bench
 	@$(BIN)/python -m benchmarks.pack
 	@$(BIN)/python -m benchmarks.models
+	@$(BIN)/python -m benchmarks.growth
+
+guard: $(READY)  ## fail where we are slower beside pandas and plain SQL than allowed: ratios of CPU time, in seconds
+	@$(BIN)/python -m benchmarks.guard
 
 messages: $(READY)  ## collect the words of code and notebooks into the catalogues of the other languages, new ones empty
 	@mkdir -p build

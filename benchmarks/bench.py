@@ -26,7 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from benchmarks import variants
+from benchmarks import scoring, variants
 
 REPO, RESULTS = Path(__file__).resolve().parents[1], Path(__file__).resolve().parent / "results"
 # Job → variant → its function, and what is imported before the clock starts. The first variant is ours.
@@ -42,7 +42,22 @@ JOBS = {
         "pandas from orders": (variants.analyse_pandas, ["pandas", "pyarrow.parquet"]),
         "pandas from lines": (variants.analyse_pandas_from_lines, ["pandas", "pyarrow.parquet"]),
     },
+    "RFM scores": {
+        "ours": (scoring.score_ours, ["crm_analysis.methods.rfm"]),
+        "SQL by hand": (scoring.score_sql, ["duckdb"]),
+        "polars": (scoring.score_polars, ["polars"]),
+        "pandas": (scoring.score_pandas, ["pandas", "pyarrow.parquet"]),
+        "openretailscience": (scoring.score_openretailscience, ["openretailscience.segmentation.rfm"]),
+    },
+    "orders from lines": {
+        "ours": (scoring.sum_lines_ours, ["crm_analysis.cleaning.orders"]),
+        "polars": (scoring.sum_lines_polars, ["polars"]),
+        "SQL by hand": (scoring.sum_lines_sql, ["duckdb"]),
+    },
 }
+# A variant that has its own environment, if it is there.
+PEERS = ("openretailscience",)
+PEERS_FOLDER = REPO / "build" / "peers"
 MEASURES = ("wall_seconds", "process_seconds", "cpu_seconds", "peak_mb")
 
 
@@ -109,15 +124,36 @@ def run_python(arguments: list[str], root: Path, python: str | Path = sys.execut
 # The run.
 
 
-def run_job(job: str, root: Path, n_lines: int, repeat: int) -> list[dict]:
-    """One row of medians per variant, after the numbers of all were compared."""
+def make_peers(folder: Path, names: Sequence[str]) -> tuple[dict[str, Path], list[str]]:
+    """The Python of each peer, whose environment is made here where it is missing; and why one is not there."""
+    pythons, notes = {}, []
+    for name in names:
+        requirements = REPO / "benchmarks" / "peers" / f"{name}.txt"
+        python, ready = folder / name / "bin" / "python", folder / name / ".ready"
+        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
+        try:
+            if not ready.exists() or ready.read_text() != requirements.read_text():
+                subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
+                subprocess.run([python, *install], check=True, capture_output=True, text=True)
+                ready.write_text(requirements.read_text())
+            pythons[name] = python
+            notes.append(f"{name}: {', '.join(requirements.read_text().split())}.")
+        except subprocess.CalledProcessError as error:
+            notes.append(f"{name}: left out, it could not be installed: {(error.stderr or '').strip()[-300:]}")
+    return pythons, notes
+
+
+def run_job(job: str, root: Path, n_lines: int, repeat: int, pythons: Mapping[str, Path], *left_out: str) -> list[dict]:
+    """One row of medians per variant but those ``left_out``, after the numbers of all were compared."""
+    variants = [one for one in JOBS[job] if one not in left_out and (one not in PEERS or one in pythons)]
 
     def run(variant: str) -> dict:
         if (job, variant) == ("ingest", "ours"):
             shutil.rmtree(root / "warehouse", ignore_errors=True)
-        return ask(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root)
+        python = pythons.get(variant, sys.executable)
+        return ask(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root, python)
 
-    found = take_turns({variant: partial(run, variant) for variant in JOBS[job]}, repeat, f"{n_lines:,} lines", job)
+    found = take_turns({variant: partial(run, variant) for variant in variants}, repeat, f"{n_lines:,} lines", job)
     compare(job, {variant: ones[-1]["numbers"] for variant, ones in found.items()})
     return [{"lines": n_lines, "job": job, "variant": variant, **medians(ones)} for variant, ones in found.items()]
 
@@ -150,8 +186,8 @@ def tell(size: str, job: str, variant: str, one: dict) -> None:
 def compare(job: str, numbers: dict[str, dict]) -> None:
     """End with an error where a variant has other numbers than ours: texts and counts alike, amounts to the cent."""
     for variant, tables in numbers.items():
-        for name, expected in numbers["ours"].items():
-            found = tables[name]
+        for name, found in tables.items():
+            expected = numbers["ours"][name]
             if [len(row) for row in found] != [len(row) for row in expected] or not all(
                 is_same(*pair) for rows in zip(found, expected, strict=True) for pair in zip(*rows, strict=True)
             ):
@@ -221,22 +257,25 @@ def main() -> None:
         "--lines", type=int, nargs="+", default=[1_000_000, 10_000_000], help="order lines of each export"
     )
     parser.add_argument("--repeat", type=int, help="measurements of each variant; 3, above 2 million lines 2")
+    parser.add_argument("--peers", type=Path, default=PEERS_FOLDER, help="the folder of the peers' environments")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         job, variant, root = arguments.measure
         print(json.dumps(measure(job, variant, Path(root))))
         return
+    pythons, notes = make_peers(arguments.peers.resolve(), PEERS)
     rows, repeats = [], []
     for n_lines in arguments.lines:
         repeats.append(arguments.repeat or (3 if n_lines <= 2_000_000 else 2))
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             run_python(["-m", "benchmarks.export", folder, str(n_lines)], Path(folder))
             for job in JOBS:
-                rows += run_job(job, Path(folder), n_lines, repeats[-1])
+                rows += run_job(job, Path(folder), n_lines, repeats[-1], pythons)
             rows += run_reports(Path(folder), n_lines)
     medians_of = f"medians of {' and '.join(map(str, repeats))}"
-    write_results("results", rows, [f"`python -m benchmarks.bench {' '.join(sys.argv[1:])}`, {medians_of};"], {})
+    notes.append(f"`python -m benchmarks.bench {' '.join(sys.argv[1:])}`, {medians_of};")
+    write_results("results", rows, notes, {})
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import importlib
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.bench import REPO, ask, clock, empty_folder, medians, take_turns, write_results
+from benchmarks.bench import PEERS_FOLDER, ask, clock, empty_folder, make_peers, medians, take_turns, write_results
 from benchmarks.buyers import COUNTS, CUSTOMERS, MAX_ROWS, PART, UNIT_DAYS, array_file, open_purchases
 from benchmarks.variants import MEMORY_LIMIT, MONTH, SOURCE
 
@@ -163,25 +162,6 @@ def judge(model: str, params: list[float], folder: Path) -> dict:
 # The run.
 
 
-def make_peers(folder: Path) -> tuple[dict[str, Path], list[str]]:
-    """The Python of each peer, whose environment is made here where it is missing; and why one is not there."""
-    pythons, notes = {}, []
-    for requirements in sorted((REPO / "benchmarks" / "peers").glob("*.txt")):
-        name = requirements.stem
-        python, ready = folder / name / "bin" / "python", folder / name / ".ready"
-        install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", str(requirements)]
-        try:
-            if not ready.exists() or ready.read_text() != requirements.read_text():
-                subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder / name)], check=True)
-                subprocess.run([python, *install], check=True, capture_output=True, text=True)
-                ready.write_text(requirements.read_text())
-            pythons[name] = python
-            notes.append(f"{name}: {', '.join(requirements.read_text().split())}.")
-        except subprocess.CalledProcessError as error:
-            notes.append(f"{name}: left out, it could not be installed: {(error.stderr or '').strip()[-300:]}")
-    return pythons, notes
-
-
 def compare_fits(data: dict, repeat: int, pythons: dict[str, Path]) -> tuple[list[dict], list[str]]:
     """Rows of ours and the peers on one set of data, and what failed."""
     rows, failures = [], []
@@ -255,7 +235,7 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers simulated; also ten times as many")
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each variant")
     parser.add_argument(
-        "--peers", type=Path, default=REPO / "build" / "peers", help="the folder of the peers' environments"
+        "--peers", type=Path, default=PEERS_FOLDER, help="the folder of the peers' environments"
     )
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--judge", nargs=3, help=argparse.SUPPRESS)
@@ -271,7 +251,7 @@ def main() -> None:
     if not 1000 <= arguments.customers <= PART:
         parser.error(f"--customers goes from 1,000 to {PART:,}")
     os.environ |= THREADS
-    pythons, notes = make_peers(arguments.peers.resolve())
+    pythons, notes = make_peers(arguments.peers.resolve(), ("lifetimes", "pymc-marketing"))
     small, large = str(arguments.customers), str(10 * arguments.customers)
     sources = [*(("cdnow_sample", "cdnow") if "CRM_DATA" in os.environ else ()), small, large]
     rows, made = [], {}

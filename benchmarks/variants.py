@@ -52,11 +52,11 @@ def ingest_ours(root: Path, out: Path) -> Numbers:
 
 
 def analyse_ours(root: Path, out: Path) -> Numbers:
-    from crm_analysis import engine, warehouse
+    from crm_analysis import engine
     from crm_analysis.methods import decile, rfm
     from crm_analysis.params import Run
 
-    tables = warehouse.open_tables(warehouse.warehouse_folder(root, SOURCE), engine.connect(out, MEMORY_LIMIT))
+    tables = {"orders": engine.read_parquet(engine.connect(out, MEMORY_LIMIT), table(root, "orders"))}
     results = []
     for method in (rfm, decile):
         result = method.analyse(tables, Run(source=SOURCE, month=MONTH), method.Params())
@@ -78,6 +78,11 @@ def analyse_ours(root: Path, out: Path) -> Numbers:
         "concentration": rows(b.concentration.drop(columns="basis")),
         "Lorenz": rows(b.lorenz[1:]),
     }
+
+
+def table(root: Path, name: str) -> Path:
+    """A table of the customer database."""
+    return root / "warehouse" / SOURCE / f"{name}.parquet"
 
 
 def rows(frame) -> list[tuple]:
@@ -166,10 +171,15 @@ def ingest_sql(root: Path, out: Path) -> Numbers:
     return lambda: {"read": connection.execute(total).fetchall()}
 
 
-def analyse_sql(root: Path, out: Path) -> Numbers:
+def connect(out: Path):
+    """DuckDB with as much memory as ours."""
     import duckdb
 
-    connection = duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(out)})
+    return duckdb.connect(config={"memory_limit": MEMORY_LIMIT, "temp_directory": str(out)})
+
+
+def analyse_sql(root: Path, out: Path) -> Numbers:
+    connection = connect(out)
     names = {"root": root, "out": out, **{name: value for name, value in globals().items() if name.isupper()}}
     connection.execute(STEPS.format(**names))
     found = {name: connection.execute(query.format(**names)).fetchall() for name, query in QUERIES.items()}
@@ -188,7 +198,7 @@ def ingest_pandas(root: Path, out: Path) -> Numbers:
 
 def analyse_pandas(root: Path, out: Path) -> Numbers:
     columns = ["customer_id", "ordered_day", "is_order", "gross_amount", "returned_amount", "net_amount"]
-    orders = _read(root / "warehouse" / SOURCE / "orders.parquet", columns)
+    orders = read(table(root, "orders"), columns)
     return _analyse_frame(orders.dropna(subset=["customer_id"]), root, out)
 
 
@@ -196,7 +206,7 @@ def analyse_pandas_from_lines(root: Path, out: Path) -> Numbers:
     import pandas as pd
 
     columns = ["customer_id", "order_id", "ordered_at", "kind", "line_amount"]
-    lines = _read(root / "warehouse" / SOURCE / "order_lines.parquet", columns)
+    lines = read(table(root, "order_lines"), columns)
     is_return = lines["kind"] == "return"
     sales = lines[~is_return].groupby(["customer_id", "order_id"], as_index=False)
     orders = sales.agg(ordered_at=("ordered_at", "min"), net_amount=("line_amount", "sum"))
@@ -208,14 +218,14 @@ def analyse_pandas_from_lines(root: Path, out: Path) -> Numbers:
     return _analyse_frame(orders, root, out)
 
 
-def _read(path: Path, columns: list[str]):
+def read(path: Path, columns: list[str]):
     """A Parquet file with amounts as floats; Python's decimals, which pandas would make, are slow beyond comparison."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    table = pq.read_table(path, columns=columns)
-    fields = [pa.field(one.name, pa.float64()) if pa.types.is_decimal(one.type) else one for one in table.schema]
-    return table.cast(pa.schema(fields)).to_pandas()
+    found = pq.read_table(path, columns=columns)
+    fields = [pa.field(one.name, pa.float64()) if pa.types.is_decimal(one.type) else one for one in found.schema]
+    return found.cast(pa.schema(fields)).to_pandas()
 
 
 def _customers(orders, since: int, until: int):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from pathlib import Path
 
 import narwhals as nw
 import pandas as pd
@@ -16,11 +17,13 @@ from crm_analysis import engine
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import counted
-from crm_analysis.params import first_of_month
+from crm_analysis.params import Run, first_of_month
 from crm_analysis.schema import CUSTOMERS, day_number
 
 # Below this share of the sales a margin says too little of the rest.
 COSTED_SHARE = 0.8
+# The folder of a run, beside its bundle, with what several of its reports start from.
+SHARED = "shared"
 ORDER_DAYS = ("n_order_days", "mean_days_between_orders")
 
 
@@ -67,9 +70,49 @@ def _count_days() -> nw.Expr:
     return (nw.col("order_day").n_unique() - has_empty).alias("n_order_days")
 
 
-def materialise_customers(orders: Table, as_of: date) -> Table:
-    """``summarise_customers`` without the days, computed once for several uses."""
-    return engine.materialise(summarise_customers(orders, as_of, count_days=False))
+def materialise_customers(orders: Table, as_of: date, *columns: str) -> Table:
+    """``summarise_customers`` without the days, these columns of it or all, computed once for several uses."""
+    customers = summarise_customers(orders, as_of, count_days=False)
+    return engine.materialise(customers.select(*columns) if columns else customers)
+
+
+def customers_at(tables: Tables, as_of: date, *columns: str) -> Table:
+    """``materialise_customers`` of all orders before ``as_of``."""
+    shared = tables.get(_shared("customers", as_of))
+    if shared is None:
+        return materialise_customers(known_orders(tables, as_of), as_of, *columns)
+    return engine.materialise(shared.select(*columns) if columns else shared)
+
+
+def sum_days(tables: Tables, as_of: date) -> Table:
+    """One row per customer and day before ``as_of`` with an order or a return: ordered_day, n_orders, gross, returned and net
+    amount."""
+    shared = tables.get(_shared("days", as_of))
+    if shared is not None:
+        return shared
+    orders = known_orders(tables, as_of).filter(~nw.col("customer_id").is_null())
+    return orders.group_by("customer_id", "ordered_day").agg(
+        nw.col("is_order").cast(nw.Int64).sum().cast(nw.Int64).alias("n_orders"),
+        *[nw.col(name).sum() for name in ("gross_amount", "returned_amount", "net_amount")],
+    )
+
+
+def share(tables: Tables, run: Run, folder: Path) -> None:
+    """Compute what several methods start from once, into files of ``folder``; ``customers_at`` and ``sum_days`` take it from
+    tables that hold ``open_shared``."""
+    for as_of in (run.as_of, run.starts, run.last_year_as_of):
+        customers = summarise_customers(known_orders(tables, as_of), as_of, count_days=False)
+        engine.write_parquet(customers, folder / f"{_shared('customers', as_of)}.parquet")
+    engine.write_parquet(sum_days(tables, run.as_of), folder / f"{_shared('days', run.as_of)}.parquet")
+
+
+def open_shared(folder: Path, connection: object) -> Tables:
+    """The tables that ``share`` wrote, none where it did not."""
+    return {one.stem: engine.read_parquet(connection, one) for one in sorted(folder.glob("*.parquet"))}
+
+
+def _shared(name: str, as_of: date) -> str:
+    return f"{name}_{as_of}"
 
 
 TRIPLE = ("n_repeat_days", "span_days", "observed_days")
@@ -77,9 +120,14 @@ TRIPLE = ("n_repeat_days", "span_days", "observed_days")
 
 def list_order_days(tables: Tables, as_of: date) -> Table:
     """One row per customer and day with an order before ``as_of``: ordered_day, gross_amount, first_ordered_day."""
-    orders = known_orders(tables, as_of).filter("is_order", ~nw.col("customer_id").is_null())
-    days = orders.group_by("customer_id", "ordered_day").agg(nw.col("gross_amount").sum())
-    return days.with_columns(first_ordered_day=nw.col("ordered_day").min().over("customer_id"))
+    return add_first_day(engine.materialise(sum_days(tables, as_of)))
+
+
+def add_first_day(days: Table) -> Table:
+    """The days with an order of ``sum_days``, with ``first_ordered_day`` of the customer."""
+    days = days.filter(nw.col("n_orders") > 0).select("customer_id", "ordered_day", "gross_amount")
+    first = days.group_by("customer_id").agg(first_ordered_day=nw.col("ordered_day").min())
+    return days.join(first, on="customer_id", how="inner")
 
 
 def summarise_purchases(days: Table, as_of: date) -> Table:

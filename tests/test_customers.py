@@ -16,15 +16,20 @@ from hypothesis import strategies as st
 from crm_analysis import engine, warehouse
 from crm_analysis.customers import (
     count_triples,
+    customers_at,
     known_orders,
     list_order_days,
     margin_rate,
+    open_shared,
     rank_customers,
     require,
+    share,
+    sum_days,
     summarise_customers,
     summarise_purchases,
 )
 from crm_analysis.errors import NotEnoughData
+from crm_analysis.params import Run
 from crm_analysis.schema import CUSTOMERS, day_number
 
 AS_OF = date(2024, 7, 1)
@@ -369,3 +374,34 @@ def test_places_go_by_amount_and_then_by_id():
     assert ranked[["customer_id", "place", "hundredth"]].to_numpy().tolist() == [
         ["c", 1, 1], ["a", 2, 26], ["b", 3, 51], ["d", 4, 76],
     ]  # fmt: skip
+
+
+# --- what a run shares -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_run_shares_is_what_each_method_would_compute(make_orders, tmp_path):
+    days = [("2023-06-01", "9.00"), ("2023-06-01", "4.00"), ("2024-05-02", "5.00"), ("2024-06-03", "1.00", "3.00")]
+    orders = {"orders": make_orders([*[("c1", *one) for one in days], ("c2", "2024-06-30", "7.00"), (None, *days[0])])}
+    run, connection = Run(month="2024-06"), duckdb.connect()
+    share(orders, run, tmp_path)
+    shared = open_shared(tmp_path, connection)
+    # Without the orders: nothing can be computed anew.
+    for as_of, n_customers in ((run.as_of, 2), (run.starts, 1), (run.last_year_as_of, 1)):
+        expected, found = (engine.collect(customers_at(one, as_of).sort("customer_id"), 10) for one in (orders, shared))
+        pd.testing.assert_frame_equal(found, expected)
+        assert len(found) == n_customers
+    by = ["customer_id", "ordered_day"]
+    for function in (sum_days, list_order_days):
+        expected, found = (engine.collect(function(one, run.as_of).sort(by), 10) for one in (orders, shared))
+        pd.testing.assert_frame_equal(found, expected)
+    with pytest.raises(KeyError):
+        customers_at(shared, date(2024, 5, 1))
+
+
+def test_only_the_columns_asked_for_are_computed(make_orders):
+    orders = {"orders": make_orders([("c1", "2024-06-30", "7.00")])}
+    assert customers_at(orders, AS_OF, "customer_id", "n_orders").columns == ["customer_id", "n_orders"]
+
+
+def test_nothing_is_shared_where_a_run_shared_nothing(tmp_path):
+    assert open_shared(tmp_path / "missing", duckdb.connect()) == {}

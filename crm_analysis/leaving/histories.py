@@ -6,13 +6,10 @@ by name (``mark_silent``), from other rows.
 
 from __future__ import annotations
 
-from datetime import date
-
 import narwhals as nw
 
 from crm_analysis import engine
-from crm_analysis.customers import known_orders
-from crm_analysis.engine import Table, Tables
+from crm_analysis.engine import Table
 from crm_analysis.language import mark
 from crm_analysis.schema import Column, Shape
 
@@ -44,16 +41,6 @@ BUYING = Shape(
         "returned_rate": Column("fraction", "returned amount per gross amount"),
     },
 )  # fmt: skip
-
-
-def sum_days(tables: Tables, as_of: date) -> Table:
-    """One row per customer and day before ``as_of`` with an order or a return: ordered_day, n_orders, gross, returned and net
-    amount."""
-    orders = known_orders(tables, as_of).filter(~nw.col("customer_id").is_null())
-    return orders.group_by("customer_id", "ordered_day").agg(
-        nw.col("is_order").cast(nw.Int64).sum().cast(nw.Int64).alias("n_orders"),
-        *[nw.col(name).sum() for name in ("gross_amount", "returned_amount", "net_amount")],
-    )
 
 
 def sample_customers(table: Table, share: float, seed: int) -> Table:

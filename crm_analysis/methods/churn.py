@@ -39,10 +39,11 @@ from crm_analysis import contracts as terms
 from crm_analysis.contracts import TENURE_STAGES, attributes_of, is_dated, known_contracts, summarise_contracts
 from crm_analysis.customers import (
     TRIPLE,
+    add_first_day,
     count_triples,
-    list_order_days,
     margin_rate,
     require_count,
+    sum_days,
     summarise_purchases,
 )
 from crm_analysis.engine import Table, Tables
@@ -202,7 +203,7 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
 
 def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
     """What orders tell. Raises NotEnoughData where they are too few, too short or all alike."""
-    days = engine.materialise(histories.sum_days(tables, run.as_of))
+    days = engine.materialise(sum_days(tables, run.as_of))
     first_day = require_orders(days, run.as_of, params)
     attributes, kinds = read_customers(tables, params)
     features = Features(kinds.numbers, drivers.ORDER_FEATURES, kinds.categories)
@@ -223,7 +224,7 @@ def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
     outlook = outcomes.learn_over_time(
         rows, params.horizon_days, make_learning(features, drivers.OF_ORDERS, params.attributes, params), file="orders",
         alone={DAYS_ALONE: "days_since_last_order"},
-        others=forecast_by_buying(tables, cutoffs[0], newest, params.horizon_days),
+        others=forecast_by_buying(days, cutoffs[0], newest, params.horizon_days),
         parts={ACTIVE_ONLY: (~is_lapsed(newest.__getitem__, params)).to_numpy()},
     )  # fmt: skip
     rate, notes = find_margin(tables, run, params, "orders")
@@ -317,9 +318,9 @@ def make_learning(
     )
 
 
-def forecast_by_buying(tables: Tables, cutoff: date, rows: pd.DataFrame, horizon_days: int) -> dict[str, np.ndarray]:
+def forecast_by_buying(days: Table, cutoff: date, rows: pd.DataFrame, horizon_days: int) -> dict[str, np.ndarray]:
     """What MBG/NBD, fitted on orders before the cut-off, says of rows then: that the customer has left; that no order comes."""
-    frame = engine.collect(count_triples(summarise_purchases(list_order_days(tables, cutoff), cutoff)), MAX_TRIPLES)
+    frame = engine.collect(count_triples(summarise_purchases(add_first_day(days), cutoff)), MAX_TRIPLES)
     if not frame[TRIPLE[0]].any():
         return {}
     model = MBGNBD.fit(as_triples(frame, unit_days=1)).model

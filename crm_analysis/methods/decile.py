@@ -25,6 +25,7 @@ from matplotlib.axes import Axes
 from crm_analysis import charts, engine, language
 from crm_analysis.customers import (
     count_moves,
+    customers_at,
     known_orders,
     materialise_customers,
     move_matrix,
@@ -129,7 +130,8 @@ class Result:
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """The groups at the end of ``run.month``, over all time and within the window, and who moved since last month."""
-    everybody = materialise_customers(known_orders(tables, run.as_of), run.as_of)
+    listed = ("customer_id", "n_orders", "days_since_last_order", params.amount_column)
+    everybody = customers_at(tables, run.as_of, *listed)
     require(everybody, params.min_customers)
     all_time = engine.materialise(group_customers(everybody, params))
     window, before, last_year = (
@@ -161,7 +163,7 @@ def within_window(tables: Tables, as_of: date, params: Params) -> Table:
     """Customers by their orders and returns in the last ``window_months`` before ``as_of``."""
     starts = first_of_month(f"{as_of:%Y-%m}", -params.window_months)
     orders = known_orders(tables, as_of).filter(nw.col("ordered_day") >= day_number(starts))
-    return materialise_customers(orders, as_of)
+    return materialise_customers(orders, as_of, "customer_id", "n_orders", params.amount_column)
 
 
 def group_customers(customers: Table, params: Params) -> Table:

@@ -35,10 +35,9 @@ from crm_analysis import charts, engine, language, trials
 from crm_analysis.cohorts import cohort_of, cumulate_amounts, list_cohorts
 from crm_analysis.customers import (
     count_triples,
+    customers_at,
     hold_out,
-    known_orders,
     list_order_days,
-    materialise_customers,
     rank_customers,
     require,
     summarise_purchases,
@@ -241,7 +240,7 @@ class Result:
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """The value of the customers at the end of ``run.month``. Raises NotEnoughData where a minimum is not met."""
     days = engine.materialise(list_order_days(tables, run.as_of))
-    base = materialise_customers(known_orders(tables, run.as_of), run.as_of)
+    base = customers_at(tables, run.as_of)
     require(base, params.min_customers)
     cut = first_of_month(run.month, 1 - params.holdout_months)
     holdout_days = (run.as_of - cut).days

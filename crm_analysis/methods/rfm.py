@@ -25,7 +25,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
+from crm_analysis.customers import count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run, check_rising
@@ -181,9 +181,9 @@ class Result:
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """RFM at the end of ``run.month``, and its change on the previous month and on last year."""
-    now, before, last_year = (
-        materialise_customers(known_orders(tables, day), day) for day in (run.as_of, run.starts, run.last_year_as_of)
-    )
+    now = customers_at(tables, run.as_of)
+    scored_by = ("customer_id", "days_since_last_order", "n_orders", params.amount_column)
+    before, last_year = (customers_at(tables, day, *scored_by) for day in (run.starts, run.last_year_as_of))
     require(now, params.min_customers)
     scored = engine.materialise(score_customers(now, params))
     moves = engine.collect(
@@ -213,22 +213,31 @@ def _value(dimension: str, params: Params) -> nw.Expr:
 
 
 def score_customers(customers: Table, params: Params) -> Table:
-    """``customers`` (schema.CUSTOMERS) with r_score, f_score, m_score and segment."""
-    n = engine.n_rows(customers)
-    scored = customers.with_columns(
-        r_score=_score(-nw.col("days_since_last_order"), [-one for one in params.recency_cuts_days[::-1]], n, params.k),
-        f_score=_score(nw.col("n_orders"), params.frequency_cuts_orders, n, params.k),
-        m_score=_score(nw.col(params.amount_column), params.monetary_cuts_amount, n, params.k),
-    )
+    """``customers`` (schema.CUSTOMERS, computed) with r_score, f_score, m_score and segment."""
+    n, days, amount = engine.n_rows(customers), nw.col("days_since_last_order"), params.amount_column
+    scores = [
+        _score(customers, "r_score", "days_since_last_order", -days, [-one for one in params.recency_cuts_days[::-1]], n, params.k),
+        _score(customers, "f_score", "n_orders", nw.col("n_orders"), params.frequency_cuts_orders, n, params.k),
+        _score(customers, "m_score", amount, nw.col(amount), params.monetary_cuts_amount, n, params.k),
+    ]  # fmt: skip
+    scored = customers
+    for value, table in zip(("days_since_last_order", "n_orders", amount), scores, strict=True):
+        scored = scored.join(table, on=value, how="left")
     f = nw.col("f_score") if params.grid == "rf" else (nw.col("f_score") + nw.col("m_score") + 1) // 2
-    return scored.with_columns(segment=_segment(map_level(nw.col("r_score"), params.k), map_level(f, params.k)))
+    levels = {"_r": map_level(nw.col("r_score"), params.k), "_f": map_level(f, params.k)}
+    return scored.with_columns(**levels).with_columns(segment=_segment(nw.col("_r"), nw.col("_f"))).drop(*levels)
 
 
-def _score(value: nw.Expr, cuts, n: int, k: int) -> nw.Expr:
-    """1..k, highest best: one more for each cut that the value reaches, or the tie-safe quantile."""
+def _score(customers: Table, name: str, value: str, better: nw.Expr, cuts, n: int, k: int) -> Table:
+    """Each distinct ``value`` with its score from 1 to k, highest best: one more for each cut that ``better`` reaches, or the
+    tie-safe quantile, in which the rank of equal values is one more than the number of customers below."""
+    counts = customers.group_by(value).agg(nw.len().alias("_n")).with_columns(_better=better)
     if cuts:
-        return reduce(lambda score, cut: score + (value >= cut).cast(nw.Int64), cuts, nw.lit(1))
-    return 1 + (k * (value.rank("min") - 1)) // max(n, 1)
+        score = reduce(lambda score, cut: score + (nw.col("_better") >= cut).cast(nw.Int64), cuts, nw.lit(1))
+    else:
+        below = nw.col("_n").cum_sum().over(order_by="_better").cast(nw.Int64) - nw.col("_n")
+        score = 1 + (k * below) // max(n, 1)
+    return counts.select(value, score.cast(nw.Int64).alias(name))
 
 
 def map_level(score, k: int):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 from duckdb import DuckDBPyConnection
 
-from crm_analysis import engine, language, methods, pulse, warehouse
+from crm_analysis import customers, engine, language, methods, pulse, warehouse
 from crm_analysis.errors import Interrupted, ReportError
 from crm_analysis.language import _
 from crm_analysis.params import Run
@@ -103,6 +103,8 @@ class Bundle:
             elif not self.reports[plan.name]["reason"]:
                 work.mkdir(parents=True)
                 jobs[plan.name] = (plan, plain(params[plan.name]), self.run, self.meta, self.root, self.path, work)
+        if len(jobs) > 1 and "orders" in self.meta.tables:
+            self._share()
         try:
             for name, made in run_each(make_report, jobs, self.run.jobs or len(os.sched_getaffinity(0)), self._watch):
                 self.reports[name] |= asdict(made)
@@ -113,6 +115,15 @@ class Bundle:
             raise Interrupted("E-INT-1", "stopped here and published nothing: run again", **where) from error
         finally:
             self._watch([])
+
+    def _share(self) -> None:
+        """What several reports start from, computed once, into a folder that is gone with the run."""
+        folder = self.path.parent / customers.SHARED
+        folder.mkdir()
+        connection = engine.connect(self.aside, self.run.memory_limit)
+        tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), connection)
+        customers.share(tables, self.run, folder)
+        connection.close()
 
     def _watch(self, at_work: Sequence[str]) -> None:
         """Remember which reports are at work, and show it to whoever watches."""

@@ -23,6 +23,7 @@ from crm_analysis import charts, engine, language, methods, warehouse
 from crm_analysis.checks.drift import warn_of_units
 from crm_analysis.checks.fates import STEPS, sum_fates, warn
 from crm_analysis.cleaning.ledger import MAX_LEDGER_ROWS, fates_at
+from crm_analysis.customers import SHARED, open_shared
 from crm_analysis.engine import Table
 from crm_analysis.language import _
 from crm_analysis.params import Run, build, find_root, read_yaml
@@ -62,7 +63,8 @@ class Page:
         language.use(self.run.language)
         charts.use_theme()
         self.connection = engine.connect(Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
-        self.tables = warehouse.open_tables(database, self.connection)
+        shared = open_shared(self.folder.parent / SHARED, self.connection) if in_bundle else {}
+        self.tables = {**warehouse.open_tables(database, self.connection), **shared}
         self.currency = self.meta.currency
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None, "picture": None}
         self._shapes: dict[str, Shape] = {}

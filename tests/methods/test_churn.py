@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 
 from crm_analysis import engine, language, warehouse
+from crm_analysis.customers import sum_days
 from crm_analysis.errors import NotEnoughData, ParameterError
 from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
 from crm_analysis.methods import churn
@@ -106,7 +107,7 @@ LAPSE = [
 
 @pytest.fixture(scope="module")
 def lapsing(make_orders):
-    return engine.materialise(histories.sum_days({"orders": make_orders(LAPSE)}, date(2024, 6, 1)))
+    return engine.materialise(sum_days({"orders": make_orders(LAPSE)}, date(2024, 6, 1)))
 
 
 def test_who_lapsed_in_a_month_by_hand(lapsing):
@@ -143,7 +144,7 @@ def test_lapse_by_a_multiple_of_the_own_gap(make_orders):
     """Every 10 days, and silent for 30 or 31; one order counts by days."""
     orders = [("x", "2023-11-21", "5.00"), ("x", "2023-12-01", "5.00"), ("y", "2023-11-22", "5.00"), ("y", "2023-12-02", "5.00"),
               ("z", "2023-07-05", "5.00")]  # fmt: skip
-    known = histories.summarise_days(histories.sum_days({"orders": make_orders(orders)}, AS_OF), day_number(AS_OF))
+    known = histories.summarise_days(sum_days({"orders": make_orders(orders)}, AS_OF), day_number(AS_OF))
     params = churn.Params(lapse_rule="gap")
     lapsed = rows(known.with_columns(is_lapsed=churn.is_lapsed(nw.col, params)))
     assert lapsed["is_lapsed"].tolist() == [True, False, False]
@@ -193,7 +194,7 @@ from known k group by k.customer_id having count(*) filter (n_orders > 0) > 0 or
 @pytest.mark.parametrize("day", [date(2011, 6, 1), date(2011, 9, 10)])
 def test_features_on_a_day_as_sql_has_them(online_retail, connection, day):
     tables = warehouse.open_tables(online_retail, connection)
-    days = engine.materialise(histories.sum_days(tables, date(2011, 12, 10)))
+    days = engine.materialise(sum_days(tables, date(2011, 12, 10)))
     found = rows(know(days, day))
     expected = days.to_native().query("days", ORACLE.replace("$day", str(day_number(day)))).df()
     assert len(found) == len(expected) > 2000
@@ -215,7 +216,7 @@ def test_nothing_of_the_day_or_later_changes_what_was_known(make_orders):
     earlier = [one for one in PURCHASES if one[1] < day]
     assert len(later) > 100
     known = [
-        rows(know(histories.sum_days({"orders": make_orders(orders)}, AS_OF), day))
+        rows(know(sum_days({"orders": make_orders(orders)}, AS_OF), day))
         for orders in (PURCHASES, earlier, earlier + later, earlier + [("new", date(2023, 12, 1), "5.00")])
     ]
     for other in known[1:]:
@@ -227,7 +228,7 @@ def test_what_came_after_is_marked_from_the_days_after_alone(make_orders):
         ("a", "2023-08-31", "5.00"), ("a", "2023-09-01", "5.00"), ("b", "2023-08-01", "5.00"), ("b", "2023-10-01", "5.00"),
         ("c", "2023-08-01", "5.00"), ("c", "2023-09-10", "0.00", "5.00"), ("d", "2023-08-01", "5.00"), ("d", "2023-09-30", "1.00"),
     ]  # fmt: skip
-    days = histories.sum_days({"orders": make_orders(orders)}, AS_OF)
+    days = sum_days({"orders": make_orders(orders)}, AS_OF)
     marked = rows(histories.mark_silent(know(days, day), days, day_number(day), 30))
     # Of 30 days from 1 September the last is the 30th; a return is no order.
     assert marked.set_index("customer_id")["is_lost"].to_dict() == {"a": False, "b": True, "c": True, "d": False}
@@ -235,14 +236,14 @@ def test_what_came_after_is_marked_from_the_days_after_alone(make_orders):
 
 def test_online_retail_lost_1449_of_3370(online_retail, connection):
     """The number of METHODS: buyers before 2011-09-10 who placed no order to 2011-12-09."""
-    days = histories.sum_days(warehouse.open_tables(online_retail, connection), date(2011, 12, 10))
+    days = sum_days(warehouse.open_tables(online_retail, connection), date(2011, 12, 10))
     cutoff = day_number(date(2011, 9, 10))
     marked = rows(histories.mark_silent(histories.summarise_days(days, cutoff), days, cutoff, 91))
     assert (len(marked), int(marked["is_lost"].sum())) == (3370, 1449)
 
 
 def test_a_sample_is_of_whole_customers_and_always_the_same(shop):
-    days = histories.sum_days({"orders": shop}, AS_OF)
+    days = sum_days({"orders": shop}, AS_OF)
     some, again, other = (rows(histories.sample_customers(days, 0.3, seed)) for seed in (1, 1, 2))
     by = ["customer_id", "ordered_day"]
     pd.testing.assert_frame_equal(*(one.sort_values(by, ignore_index=True) for one in (some, again)))
@@ -481,7 +482,7 @@ def test_reasons_are_the_drivers_that_raise_the_forecast_most(result):
 def test_the_result_is_whole(result, shop):
     part, customers = result.orders, rows(result.customers)
     contacts.SCORED.check(customers.columns)
-    known = rows(histories.summarise_days(histories.sum_days({"orders": shop}, AS_OF), day_number(AS_OF)))
+    known = rows(histories.summarise_days(sum_days({"orders": shop}, AS_OF), day_number(AS_OF)))
     assert customers["customer_id"].tolist() == known["customer_id"].tolist()
     assert customers["churn_prob"].between(0, 1).all()
     assert customers["is_lapsed"].tolist() == (known["days_since_last_order"] > SMALL.lapse_days).tolist()
