@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def start(memory_limit: str) -> SparkSession:
     """The session, begun where there is none. ``memory_limit`` is that of the driver, where the driver is here."""
     builder = SparkSession.builder.appName("crm-analysis").config("spark.sql.session.timeZone", "UTC")
     if "SPARK_REMOTE" not in os.environ:
+        # Spark itself would take whatever is called python3.
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         builder = builder.config("spark.driver.memory", memory_limit.removesuffix("B")).config("spark.ui.enabled", "false")
     session = builder.getOrCreate()
     # What cannot be computed is an error, not an empty cell.
