@@ -67,7 +67,7 @@ def _write(table: Table, path: Path, kind: str, **options: object) -> None:
 
 def materialise(table: Table) -> Table:
     """Compute a table once, for several uses: kept by the executors, in memory and on their disks."""
-    return nw.from_native(table.to_native().persist())
+    return nw.from_native(table.to_native().localCheckpoint())
 
 
 def map_batches(table: Table, function: Callable[[pd.DataFrame], pd.DataFrame], types: Mapping[str, str]) -> Table:
