@@ -7,10 +7,13 @@ expressions, and in ``spark`` in Spark's; nothing is built as SQL text from valu
 from __future__ import annotations
 
 import csv
+import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import reduce, wraps
+from importlib.util import find_spec
 from pathlib import Path
 from string import Formatter
 from typing import TYPE_CHECKING
@@ -27,6 +30,9 @@ from crm_analysis.errors import MachineError
 # What a spreadsheet could take for the beginning of a formula, after blanks, quotes or a byte order mark; a number is none.
 FORMULA = "^[ \u00a0\u3000\"'\ufeff]*[=+\\-@\t\r\n|%＝＋－＠]"
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
+
+# Engines, and the library of each.
+LIBRARIES = {"duckdb": "duckdb", "spark": "pyspark"}
 
 Table = nw.LazyFrame
 Tables = Mapping[str, Table]
@@ -54,17 +60,31 @@ def _or_spark(function: Callable) -> Callable:
     return choose
 
 
+def check(name: str) -> None:
+    """Raises MachineError E-LIB-1 where this machine lacks what an engine of ``LIBRARIES`` needs."""
+    if name != "spark":
+        return
+    if find_spec("pyspark") is None:
+        raise MachineError("E-LIB-1", "engine: spark needs the library pyspark: pip install -r requirements-spark.txt")
+    if "SPARK_REMOTE" not in os.environ and "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        raise MachineError("E-LIB-1", "engine: spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME")
+
+
 def start(name: str, folder: Path, memory_limit: str) -> Session:
-    """A session of ``duckdb``, which spills into ``folder``, or of ``spark``. Raises MachineError E-LIB-1 where the engine is
-    not installed."""
+    """A session of an engine of ``LIBRARIES``; DuckDB spills into ``folder``. Raises MachineError E-LIB-1 as ``check`` does."""
+    check(name)
     if name == "duckdb":
         return connect(folder, memory_limit)
-    try:
-        from crm_analysis import spark
-    except ModuleNotFoundError as error:
-        fix = f"engine: spark needs the library {error.name}: pip install 'crm-analysis[spark]', and Java 17 or newer"
-        raise MachineError("E-LIB-1", fix) from error
+    from crm_analysis import spark
+
     return spark.start(memory_limit)
+
+
+def stop(session: Session) -> None:
+    if isinstance(session, duckdb.DuckDBPyConnection):
+        session.close()
+    else:
+        session.stop()
 
 
 def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duckdb.DuckDBPyConnection:

@@ -246,7 +246,7 @@ def require_orders(days: Table, as_of: date, params: Params) -> date:
     buyers = days.filter(n > 0).group_by("customer_id").agg(n.sum().alias("n"), first=at.min(), last=at.max())
     one = engine.collect(
         buyers.select(
-            nw.len().alias("n"), (nw.col("n") >= 3).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
+            nw.len().alias("n"), (nw.col("n") >= 3).cast(nw.Int64).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
         ), 1,
     ).iloc[0]  # fmt: skip
     require_count(one["n"], params.min_customers)

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from crm_analysis import methods, warehouse
+from crm_analysis import engine, methods, warehouse
 from crm_analysis.errors import InputError, MachineError, ParameterError
 from crm_analysis.language import _
 from crm_analysis.params import Run, build, nearest, read_yaml, with_overrides
@@ -19,7 +19,7 @@ from crm_analysis.sources.records import sha256
 
 # What every report is made of, whatever its method.
 _SHARED = (
-    "errors.py", "language.py", "locale", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
+    "errors.py", "language.py", "locale", "schema.py", "params.py", "spark.py", "engine.py", "sources", "cleaning", "warehouse.py",
     "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "valuation.py", "trials.py", "pulse.py",
     "checks", "fonts.py", "charts.py", "report",
 )  # fmt: skip
@@ -150,7 +150,7 @@ def plan_report(root: Path, run: Run, name: str, params: dict[str, object], meta
         "params": [repr(params[one]) for one in used],
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, *(f"methods/{one}.py" for one in used))),
-        "versions": versions(),
+        "versions": versions(run.engine),
     }
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     touched = max((root / "params" / f"{one}.yml").stat().st_mtime_ns for one in used)
@@ -172,8 +172,9 @@ def _imported_methods(path: Path, label: Path) -> list[str]:
     return [name.strip() for line in lines for name in line.split(",")]
 
 
-def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+def versions(engine_name: str) -> dict[str, str]:
+    names = dict.fromkeys([*_PACKAGES, engine.LIBRARIES[engine_name]])
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def plain(params: object) -> dict:
