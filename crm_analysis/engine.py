@@ -67,7 +67,9 @@ def check(name: str) -> None:
     if find_spec("pyspark") is None:
         raise MachineError("E-LIB-1", "engine: spark needs the library pyspark: pip install -r requirements-spark.txt")
     if "SPARK_REMOTE" not in os.environ and "JAVA_HOME" not in os.environ and shutil.which("java") is None:
-        raise MachineError("E-LIB-1", "engine: spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME")
+        raise MachineError(
+            "E-LIB-1", "engine: spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME"
+        )
 
 
 def start(name: str, folder: Path, memory_limit: str) -> Session:
@@ -193,10 +195,20 @@ def sentence(template: str, **expressions: nw.Expr) -> nw.Expr:
     return nw.concat_str(parts)
 
 
+def rounded(number: nw.Expr, digits: int) -> nw.Expr:
+    """A number in floating point, rounded alike by every engine: they agree on whole numbers, not on what is half of a
+    hundredth."""
+    return (number.cast(nw.Float64) * 10.0**digits).round(0) / 10.0**digits
+
+
+def as_exact(number: nw.Expr, digits: int) -> nw.Expr:
+    """An estimate to be summed: the sum of floating-point numbers depends on the order in which an engine adds them."""
+    return rounded(number, digits).cast(nw.Decimal(18, digits))
+
+
 def as_money(number: nw.Expr) -> nw.Expr:
     """A number as money, rounded to hundredths: for estimates, which have no more to tell."""
-    # Rounded to whole numbers, for engines differ in what the half of a hundredth is.
-    return ((number.cast(nw.Float64) * 100).round(0) / 100).cast(nw.Decimal(18, 2))
+    return as_exact(number, 2)
 
 
 # What Narwhals has no expression for: reading text, and hashing a row.
@@ -217,8 +229,12 @@ def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
 @_or_spark
 def add_lot(table: Table, name: str, column: str, seed: int) -> Table:
     """A number of 60 bits drawn from a text column and ``seed``: the same one on every engine."""
-    drawn = FunctionExpression("md5", FunctionExpression("concat", ColumnExpression(column), ConstantExpression(f" {seed}")))
-    digits = FunctionExpression("concat", ConstantExpression("0x"), FunctionExpression("left", drawn, ConstantExpression(15)))
+    drawn = FunctionExpression(
+        "md5", FunctionExpression("format", ConstantExpression(f"{{}} {seed}"), ColumnExpression(column))
+    )
+    digits = FunctionExpression(
+        "concat", ConstantExpression("0x"), FunctionExpression("left", drawn, ConstantExpression(15))
+    )
     return _add(table, {name: digits.cast(duckdb.sqltype("BIGINT"))})
 
 

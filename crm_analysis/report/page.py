@@ -61,9 +61,7 @@ class Page:
         self.run = replace(self.run, month=resolve_month(self.run, self.meta))
         language.use(self.run.language)
         charts.use_theme()
-        self.connection = engine.start(
-            self.run.engine, Path.cwd() if in_bundle else self.folder, self.run.memory_limit
-        )
+        self.connection = engine.start(self.run.engine, Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
         self.tables = warehouse.open_tables(database, self.connection)
         self.currency = self.meta.currency
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None, "picture": None}
