@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports inspect test lint lab sql duplicates fuzz bench guard messages lock clean
+.PHONY: help reports inspect test test-spark spark lint lab sql duplicates fuzz bench guard messages lock clean
 
 PYTHON ?= python3
 
@@ -8,10 +8,12 @@ PYTHON ?= python3
 ifeq ($(CONDA_DEFAULT_ENV),crm-analysis)
 BIN := $(CONDA_PREFIX)/bin
 READY := $(CONDA_PREFIX)/.crm-analysis
+SPARK := $(CONDA_PREFIX)/.crm-analysis-spark
 MAKE_ENVIRONMENT := true
 else
 BIN := .venv/bin
 READY := .venv/.ready
+SPARK := .venv/.spark
 MAKE_ENVIRONMENT := $(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.12 …" \
 	if sys.version_info < (3, 11) else 0)' && $(PYTHON) -m venv .venv
 endif
@@ -21,7 +23,7 @@ endif
 OVERRIDES = $(filter-out CRM_DATA=% PYTHON=%,$(MAKEOVERRIDES))
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
 	@$(BIN)/python -P -m crm_analysis reports $(OVERRIDES)
@@ -30,7 +32,12 @@ inspect: $(READY)  ## look at unknown files and draft their contract: FILES="…
 	@$(BIN)/python -m crm_analysis inspect $(FILES) $(if $(NAME),NAME=$(NAME))
 
 test: $(READY)  ## run the tests; those on real data need CRM_DATA=folder
-	@$(BIN)/python -m pytest -n auto --dist loadgroup
+	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not spark"
+
+spark: $(SPARK)  ## install what engine: spark needs; Java 17 or newer must be there
+
+test-spark: $(SPARK)  ## run the tests of the engine Spark
+	@CRM_TEST_SPARK=1 $(BIN)/python -m pytest -m spark --durations 5
 
 lint: $(READY)  ## check the style of code and notebooks
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/nbstripout --verify notebooks/*.ipynb
@@ -67,6 +74,8 @@ messages: $(READY)  ## collect the words of code and notebooks into the catalogu
 lock: $(READY)  ## renew requirements.txt from pyproject.toml (hashes, no addresses)
 	@$(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
 		--python-version 3.11 --extra dev --upgrade pyproject.toml -o requirements.txt
+	@echo 'pyspark[connect]' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
+		--no-header --python-version 3.11 --upgrade -c requirements.txt - -o requirements-spark.txt
 
 clean:  ## remove what was built: environment, customer databases, reports
 	rm -rf .venv build warehouse reports/*/ .pytest_cache .ruff_cache .hypothesis
@@ -77,4 +86,10 @@ $(READY): requirements.txt pyproject.toml
 	$(MAKE_ENVIRONMENT)
 	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Beside the rest in the same environment, which most users can do without: 450 MB.
+$(SPARK): requirements-spark.txt $(READY)
+	@java -version 2>/dev/null || { echo "E-LIB-1 file=- rows=- fix=install Java 17 or newer: apt install openjdk-17-jre-headless"; exit 4; }
+	$(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r requirements-spark.txt
 	@touch $@

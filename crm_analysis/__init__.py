@@ -2,14 +2,15 @@
 
 The way of the data, one room after the other; a room imports only rooms to its left::
 
-    errors < fonts < language < schema < params < engine < sources < inspection < cleaning < warehouse < customers
-    < contracts < cohorts < checks < models < leaving < tastes < stages < composition < behaviour < valuation < trials
-    < pulse < turnover < receivables < charts < methods < report
+    errors < fonts < language < schema < params < spark < engine < sources < inspection < cleaning < warehouse
+    < customers < contracts < cohorts < checks < models < leaving < tastes < stages < composition < behaviour < valuation
+    < trials < pulse < turnover < receivables < charts < methods < report
 
 ``fonts``      the typefaces that reports bring along
 ``language``   words, numbers, dates and money as the reader expects them
 ``sources``    files as text, exactly as written, with file and line
 ``inspection`` files that nobody has described: the draft of a contract, with the evidence
+``engine``     what runs the tables: DuckDB, or Spark (``spark``)
 ``cleaning``   text to typed tables; one named rule per function; every row has one fate
 ``warehouse``  the customer database of a source: Parquet tables and their ledger
 ``customers``  orders to one row per customer as of a day

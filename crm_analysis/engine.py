@@ -1,18 +1,22 @@
 """The engine under the tables: connect to it, bring frames in, write tables out, collect small ones.
 
-Tables are lazy Narwhals frames on DuckDB. Everything that Narwhals cannot say stands here, in the engine's own expressions;
-nothing is built as SQL text from values.
+Tables are lazy Narwhals frames on DuckDB, or on Spark. Everything that Narwhals cannot say stands here in DuckDB's own
+expressions, and in ``spark`` in Spark's; nothing is built as SQL text from values.
 """
 
 from __future__ import annotations
 
 import csv
+import os
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from functools import reduce
+from functools import reduce, wraps
+from importlib.util import find_spec
 from pathlib import Path
 from string import Formatter
+from typing import TYPE_CHECKING
 
 import duckdb
 import narwhals as nw
@@ -21,12 +25,68 @@ import pyarrow as pa
 import pyarrow.parquet
 from duckdb import CaseExpression, ColumnExpression, ConstantExpression, FunctionExpression, StarExpression
 
+from crm_analysis.errors import MachineError
+
 # What a spreadsheet could take for the beginning of a formula, after blanks, quotes or a byte order mark; a number is none.
 FORMULA = "^[ \u00a0\u3000\"'\ufeff]*[=+\\-@\t\r\n|%＝＋－＠]"
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 
+# Engines, and the library of each.
+LIBRARIES = {"duckdb": "duckdb", "spark": "pyspark"}
+
 Table = nw.LazyFrame
 Tables = Mapping[str, Table]
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    Session = duckdb.DuckDBPyConnection | SparkSession
+
+
+def is_spark(table: Table) -> bool:
+    return table.implementation.is_spark_like()
+
+
+def _or_spark(function: Callable) -> Callable:
+    """The function on DuckDB; on a table of Spark's the one of this name in ``spark``, which does the same there."""
+
+    @wraps(function)
+    def choose(table: Table, *arguments: object, **named: object) -> object:
+        if not is_spark(table):
+            return function(table, *arguments, **named)
+        from crm_analysis import spark
+
+        return getattr(spark, function.__name__)(table, *arguments, **named)
+
+    return choose
+
+
+def check(name: str) -> None:
+    """Raises MachineError E-LIB-1 where this machine lacks what an engine of ``LIBRARIES`` needs."""
+    if name != "spark":
+        return
+    if find_spec("pyspark") is None:
+        raise MachineError("E-LIB-1", "engine: spark needs the library pyspark: pip install -r requirements-spark.txt")
+    if "SPARK_REMOTE" not in os.environ and "JAVA_HOME" not in os.environ and shutil.which("java") is None:
+        raise MachineError(
+            "E-LIB-1", "engine: spark needs Java 17 or newer: apt install openjdk-17-jre-headless, or set JAVA_HOME"
+        )
+
+
+def start(name: str, folder: Path, memory_limit: str) -> Session:
+    """A session of an engine of ``LIBRARIES``; DuckDB spills into ``folder``. Raises MachineError E-LIB-1 as ``check`` does."""
+    check(name)
+    if name == "duckdb":
+        return connect(folder, memory_limit)
+    from crm_analysis import spark
+
+    return spark.start(memory_limit)
+
+
+def stop(session: Session) -> None:
+    if isinstance(session, duckdb.DuckDBPyConnection):
+        session.close()
+    else:
+        session.stop()
 
 
 def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duckdb.DuckDBPyConnection:
@@ -50,17 +110,21 @@ def connect(folder: Path, memory_limit: str, database: str = ":memory:") -> duck
 
 
 def as_table(frame: object, connection: duckdb.DuckDBPyConnection | None = None) -> Table:
-    """Any frame at hand (pandas, Polars, Arrow, DuckDB, Narwhals) as a table of the engine."""
+    """Any frame at hand (pandas, Polars, Arrow, DuckDB, Spark, Narwhals) as a table of the engine."""
     table = nw.from_native(frame, pass_through=False)
-    if isinstance(table, nw.LazyFrame) and table.implementation.is_duckdb():
+    if isinstance(table, nw.LazyFrame) and (table.implementation.is_duckdb() or is_spark(table)):
         return table
     if isinstance(table, nw.LazyFrame):
         table = table.collect(backend="pyarrow")
     return table.lazy(backend="duckdb", session=connection)
 
 
-def read_parquet(connection: duckdb.DuckDBPyConnection, path: Path) -> Table:
-    return nw.from_native(connection.read_parquet(_literal(path)))
+def read_parquet(session: Session, path: Path) -> Table:
+    if not isinstance(session, duckdb.DuckDBPyConnection):
+        from crm_analysis import spark
+
+        return spark.read_parquet(session, path)
+    return nw.from_native(session.read_parquet(_literal(path)))
 
 
 def _literal(path: Path) -> str:
@@ -68,11 +132,13 @@ def _literal(path: Path) -> str:
     return "".join(f"[{one}]" if one in "*?[" else one for one in str(path))
 
 
+@_or_spark
 def write_parquet(table: Table, path: Path) -> None:
     """Write a table without bringing its rows into Python."""
     table.to_native().write_parquet(str(path), compression="zstd")
 
 
+@_or_spark
 def write_csv(table: Table, path: Path) -> None:
     """Write a table as UTF-8 CSV, every field quoted, without bringing its rows into Python."""
     table.to_native().write_csv(str(path), header=True, quoting=csv.QUOTE_ALL)
@@ -100,11 +166,13 @@ def collect(table: Table, max_rows: int) -> pd.DataFrame:
     return frame
 
 
+@_or_spark
 def materialise(table: Table) -> Table:
     """Compute a table once, for several uses."""
     return nw.from_native(table.to_native().materialize())
 
 
+@_or_spark
 def map_batches(table: Table, function: Callable[[pd.DataFrame], pd.DataFrame], types: Mapping[str, str]) -> Table:
     """What Python makes of the rows, a batch of some thousands at a time, computed once. ``function`` gets a frame and gives
     one of as many rows with the columns of ``types`` (name → engine's type, such as VARCHAR, BIGINT, DOUBLE); money reaches
@@ -127,9 +195,20 @@ def sentence(template: str, **expressions: nw.Expr) -> nw.Expr:
     return nw.concat_str(parts)
 
 
+def rounded(number: nw.Expr, digits: int) -> nw.Expr:
+    """A number in floating point, rounded alike by every engine: they agree on whole numbers, not on what is half of a
+    hundredth."""
+    return (number.cast(nw.Float64) * 10.0**digits).round(0) / 10.0**digits
+
+
+def as_exact(number: nw.Expr, digits: int) -> nw.Expr:
+    """An estimate to be summed: the sum of floating-point numbers depends on the order in which an engine adds them."""
+    return rounded(number, digits).cast(nw.Decimal(18, digits))
+
+
 def as_money(number: nw.Expr) -> nw.Expr:
     """A number as money, rounded to hundredths: for estimates, which have no more to tell."""
-    return number.cast(nw.Float64).round(2).cast(nw.Decimal(18, 2))
+    return as_exact(number, 2)
 
 
 # What Narwhals has no expression for: reading text, and hashing a row.
@@ -147,6 +226,18 @@ def add_row_hash(table: Table, name: str, columns: Sequence[str]) -> Table:
     return _add(table, {name: FunctionExpression("hash", *map(ColumnExpression, columns))})
 
 
+@_or_spark
+def add_lot(table: Table, name: str, column: str, seed: int) -> Table:
+    """A number of 60 bits drawn from a text column and ``seed``: the same one on every engine."""
+    drawn = FunctionExpression(
+        "md5", FunctionExpression("format", ConstantExpression(f"{{}} {seed}"), ColumnExpression(column))
+    )
+    digits = FunctionExpression(
+        "concat", ConstantExpression("0x"), FunctionExpression("left", drawn, ConstantExpression(15))
+    )
+    return _add(table, {name: digits.cast(duckdb.sqltype("BIGINT"))})
+
+
 def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     """Whether the text columns hold nothing but blanks."""
 
@@ -160,6 +251,7 @@ def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     return _add(table, {name: reduce(is_blank, reversed(columns), ConstantExpression(True))})
 
 
+@_or_spark
 def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Table:
     """Text columns → DECIMAL(precision, scale) of the same name; NULL where the text is no number."""
     return _add(
@@ -228,6 +320,7 @@ def _as_double(name: str) -> duckdb.Expression:
     return ColumnExpression(name).try_cast(duckdb.sqltype("DOUBLE"))
 
 
+@_or_spark
 def add_day_number(table: Table, name: str, moment: str) -> Table:
     """The day of a timestamp as whole days since 1970-01-01."""
     day = ColumnExpression(moment).cast(duckdb.sqltype("DATE"))

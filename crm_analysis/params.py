@@ -235,7 +235,7 @@ class Run:
     month: str | None = None
     partial: bool = False
     language: str = "en"
-    engine: typing.Literal["duckdb"] = "duckdb"
+    engine: typing.Literal["duckdb", "spark"] = "duckdb"
     formats: tuple[str, ...] = ()
     methods: tuple[str, ...] = ()
     memory_limit: str = "4GB"

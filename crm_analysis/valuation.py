@@ -79,7 +79,7 @@ def count_amounts(purchases: Table) -> Table:
     some = purchases.filter(nw.col("n_repeat_days") > 0, nw.col("repeat_amount") > 0)
     some = some.with_columns(number=(mean.log() * 1000).round(0).cast(nw.Int64))
     by = ["n_repeat_days", "number"]
-    sums = some.group_by(by).agg(nw.len().alias("n_customers"), _exact(nw.col("repeat_amount"), 6).sum())
+    sums = some.group_by(by).agg(nw.len().alias("n_customers"), engine.as_exact(nw.col("repeat_amount"), 6).sum())
     amount = nw.col("repeat_amount").cast(nw.Float64)
     return sums.with_columns(
         repeat_amount=amount, mean_amount=amount / nw.col("n_repeat_days") / nw.col("n_customers")
@@ -107,16 +107,11 @@ def value_customers(purchases: Table, base: Table, model: BuyingModel, value: Va
     # Exact from here on.
     return customers.select(
         "customer_id", "first_ordered_day", "days_since_last_order", "n_orders", "net_amount", *TRIPLE,
-        _exact(nw.col("alive_prob"), 6).alias("alive_prob"),
-        *[_exact(nw.col(one), 6).alias(one) for one in map(orders_column, horizon.months)],
-        "orders_low", "orders_high", _exact(amount, 2).alias("order_value_amount"),
-        *[_exact(nw.col(f"discounted_{one}m") * amount, 2).alias(value_column(one)) for one in horizon.months],
+        engine.as_exact(nw.col("alive_prob"), 6).alias("alive_prob"),
+        *[engine.as_exact(nw.col(one), 6).alias(one) for one in map(orders_column, horizon.months)],
+        "orders_low", "orders_high", engine.as_exact(amount, 2).alias("order_value_amount"),
+        *[engine.as_exact(nw.col(f"discounted_{one}m") * amount, 2).alias(value_column(one)) for one in horizon.months],
     )  # fmt: skip
-
-
-def _exact(number: nw.Expr, digits: int) -> nw.Expr:
-    """To be summed: the sum of floating-point numbers depends on the order in which an engine adds them."""
-    return number.round(digits).cast(nw.Decimal(18, digits))
 
 
 def _order_amount(value: Value) -> nw.Expr:

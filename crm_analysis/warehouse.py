@@ -143,7 +143,7 @@ def _damage(folder: Path, file: str) -> IntegrityError:
     )
 
 
-def open_tables(folder: Path, connection: duckdb.DuckDBPyConnection) -> dict[str, Table]:
+def open_tables(folder: Path, connection: engine.Session) -> dict[str, Table]:
     """The tables of a customer database, lazily, by name. Customers that are taken for one have the id of the one that is kept;
     who they are (``identities``) is not among the tables."""
     known = read_meta(folder).tables

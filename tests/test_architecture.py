@@ -12,7 +12,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[1]
 PACKAGE = PROJECT / "crm_analysis"
 ROOMS = (
-    "errors", "fonts", "language", "schema", "params", "engine", "sources", "inspection", "cleaning", "warehouse", "customers",
+    "errors", "fonts", "language", "schema", "params", "spark", "engine", "sources", "inspection", "cleaning", "warehouse", "customers",
     "contracts", "cohorts", "checks",
     "models", "leaving", "tastes", "stages", "composition", "behaviour", "valuation", "trials", "pulse", "turnover", "receivables",
     "charts", "methods", "report", "__main__",

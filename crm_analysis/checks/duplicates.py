@@ -52,7 +52,9 @@ def compare(tables: Tables) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     pairs = _add_outcome(engine.as_table(tables["pairs"]), tables)
     prob = nw.col("match_prob")
     sums = pairs.group_by("outcome").agg(
-        nw.len().alias("n_pairs"), nw.col("other_customer_id").n_unique().alias("n_customers"), mean_prob=prob.mean()
+        nw.len().alias("n_pairs"),
+        nw.col("other_customer_id").n_unique().alias("n_customers"),
+        mean_prob=engine.rounded(prob.mean(), 9),
     )
     classes = pairs.filter(~prob.is_null()).with_columns(
         place=(prob * N_CLASSES).floor().clip(0, N_CLASSES - 1).cast(nw.Int64)

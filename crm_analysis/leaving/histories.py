@@ -46,8 +46,8 @@ BUYING = Shape(
 def sample_customers(table: Table, share: float, seed: int) -> Table:
     """The rows of about this share of the customers: always the same ones for a seed."""
     steps = 1_000_000
-    hashed = engine.add_row_hash(table.with_columns(_seed=nw.lit(str(seed))), "_hash", ["customer_id", "_seed"])
-    return hashed.filter(nw.col("_hash") % steps < int(share * steps)).drop("_seed", "_hash")
+    drawn = engine.add_lot(table, "_lot", "customer_id", seed)
+    return drawn.filter(nw.col("_lot") % steps < int(share * steps)).drop("_lot")
 
 
 def summarise_days(days: Table, day: int) -> Table:

@@ -247,7 +247,7 @@ def require_orders(days: Table, as_of: date, params: Params) -> date:
     buyers = days.filter(n > 0).group_by("customer_id").agg(n.sum().alias("n"), first=at.min(), last=at.max())
     one = engine.collect(
         buyers.select(
-            nw.len().alias("n"), (nw.col("n") >= 3).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
+            nw.len().alias("n"), (nw.col("n") >= 3).cast(nw.Int64).sum().alias("n_regular"), nw.col("first").min(), nw.col("last").max()
         ), 1,
     ).iloc[0]  # fmt: skip
     require_count(one["n"], params.min_customers)
@@ -354,7 +354,7 @@ def value_buyers(scored: Table, days: Table, run: Run, rate: float, params: Para
         is_lapsed=is_lapsed(nw.col, params),
         value_amount=amount * rate,
         days_since_last_order=nw.col("days_since_last_order").cast(nw.Int64),
-        tenure_months=(nw.col("days_since_first_order") / terms.DAYS_PER_MONTH).round(1),
+        tenure_months=engine.rounded(nw.col("days_since_first_order") / terms.DAYS_PER_MONTH, 1),
     )
 
 
@@ -439,7 +439,7 @@ def value_contracts(scored: Table, rate: float, params: Params) -> Table:
         part=nw.lit(mark("contracts")),
         is_lapsed=nw.lit(False),
         value_amount=amount * rate,
-        tenure_months=nw.col("tenure_months").round(1),
+        tenure_months=engine.rounded(nw.col("tenure_months"), 1),
         days_since_last_order=nw.lit(None).cast(nw.Int64),
     )
 
@@ -468,10 +468,12 @@ def assemble(
 ) -> Part:  # fmt: skip
     """A part from its scored customers (contacts.SCORED and ``said``, without money at risk) and its losses."""
     at_risk = nw.col("churn_prob") * nw.col("value_amount")
-    scored = scored.with_columns(value_amount=_money(nw.col("value_amount")), at_risk_amount=_money(at_risk))
+    scored = scored.with_columns(
+        value_amount=engine.as_money(nw.col("value_amount")), at_risk_amount=engine.as_money(at_risk)
+    )
     scored = engine.materialise(scored)
     ranked = contacts.rank_by_risk(scored.filter(~nw.col("is_lapsed")), params.contact_cost_amount, params.success_rate)
-    ranked = engine.materialise(ranked.with_columns(profit_amount=_money(nw.col("profit_amount"))))
+    ranked = engine.materialise(ranked.with_columns(profit_amount=engine.as_money(nw.col("profit_amount"))))
     chosen = contacts.choose(ranked, params.list_at_least)
     reasons = outcomes.explain(chosen, outlook, say, said)
     listed = engine.materialise(contacts.advise(chosen, reasons, params.contact_cost_amount))
@@ -488,11 +490,6 @@ def assemble(
         warnings=(*outcomes.warn(outlook), *warnings),
         **frames,
     )
-
-
-def _money(amount: nw.Expr) -> nw.Expr:
-    """Rounded to cents and exact from then on: sums do not depend on the order of rows."""
-    return amount.round(2).cast(nw.Decimal(18, 2))
 
 
 def assumptions(result: Result, params: Params, currency: str) -> pd.DataFrame:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from duckdb import DuckDBPyConnection
 
 from crm_analysis import customers, engine, language, methods, pulse, warehouse
 from crm_analysis.errors import Interrupted, ReportError
@@ -120,10 +119,10 @@ class Bundle:
         """What several reports start from, computed once, into a folder that is gone with the run."""
         folder = self.path.parent / customers.SHARED
         folder.mkdir()
-        connection = engine.connect(self.aside, self.run.memory_limit)
-        tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), connection)
+        session = engine.start(self.run.engine, self.aside, self.run.memory_limit)
+        tables = warehouse.open_tables(warehouse.warehouse_folder(self.root, self.run.source), session)
         customers.share(tables, self.run, folder)
-        connection.close()
+        engine.stop(session)
 
     def _watch(self, at_work: Sequence[str]) -> None:
         """Remember which reports are at work, and show it to whoever watches."""
@@ -184,10 +183,10 @@ class Bundle:
         self.reports = {name: self.reports[name] for name in names}
         shown = [self._summary(name) for name in names if not self.reports[name]["reason"]]
         self._audit(shown)
-        connection = engine.connect(self.aside, self.run.memory_limit)
+        connection = engine.start(self.run.engine, self.aside, self.run.memory_limit)
         months, shape = self._measure(connection)
         merged = self._merge([one["name"] for one in shown if one["actions"]], params, connection)
-        connection.close()
+        engine.stop(connection)
         html = render_month(
             {
                 "notes": self.notes,
@@ -210,7 +209,7 @@ class Bundle:
             "inputs": [{key: one[key] for key in ("table", "label", "size", "sha256")} for one in self.meta.inputs],
             "rows": {name: one["n_rows"] for name, one in self.meta.tables.items()},
             "parameters": {name: one for name, one in params.items() if name in self.reports},
-            "versions": versions(),
+            "versions": versions(self.run.engine),
             "reports": self.reports,
             "notes": self.notes,
             "figures": [(one.name, show_key_figure(one, self.meta.currency)) for one in pulse.key_figures(months)[:4]],
@@ -226,7 +225,7 @@ class Bundle:
         warehouse.replace_folder(self.path, self.target)
         return manifest
 
-    def _merge(self, names: list[str], params: dict[str, dict], connection: DuckDBPyConnection) -> Listed | None:
+    def _merge(self, names: list[str], params: dict[str, dict], connection: engine.Session) -> Listed | None:
         """The action lists of the reports as one, and what became of it (actions.Listed); None where there are none."""
         from crm_analysis.report.actions import Title, merge_actions, write_actions
         from crm_analysis.report.page import ACTIONS
@@ -239,7 +238,7 @@ class Bundle:
         most = max(params[one]["list_rows"] for one in names)
         return write_actions(table, shape, self.path / "actions" / "all.csv", title, most)
 
-    def _measure(self, connection: DuckDBPyConnection) -> tuple[pd.DataFrame, Shape]:
+    def _measure(self, connection: engine.Session) -> tuple[pd.DataFrame, Shape]:
         """The company's figures month by month, kept in the bundle."""
         from crm_analysis.report.front import MONTHS_FILE
 

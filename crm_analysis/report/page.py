@@ -62,7 +62,7 @@ class Page:
         self.run = replace(self.run, month=resolve_month(self.run, self.meta))
         language.use(self.run.language)
         charts.use_theme()
-        self.connection = engine.connect(Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
+        self.connection = engine.start(self.run.engine, Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
         shared = open_shared(self.folder.parent / SHARED, self.connection) if in_bundle else {}
         self.tables = {**warehouse.open_tables(database, self.connection), **shared}
         self.currency = self.meta.currency
@@ -83,7 +83,7 @@ class Page:
     def show_data(self) -> None:
         """Where the data come from, what was read and what was left out, and whether that should worry the reader."""
         ledger = fates_at(engine.collect(self.tables["ledger"], MAX_LEDGER_ROWS), self.run.month)
-        versions = {"crm-analysis": version("crm-analysis"), "duckdb": version("duckdb")}
+        versions = {name: version(name) for name in ("crm-analysis", engine.LIBRARIES[self.run.engine])}
         rows = ledger.groupby("fate")["n_rows"].sum()
         pairs = [
             (_("period"), language.month(self.run.month)),
@@ -189,7 +189,7 @@ class Page:
         told = {"method": self.name, "run": os.environ.get("CRM_RUN_ID", ""), **self._told}
         text = json.dumps(told, indent=1, ensure_ascii=False)
         (self.folder / "data" / self.name / "summary.json").write_text(text, encoding="utf-8")
-        self.connection.close()
+        engine.stop(self.connection)
 
     def _keep(self, name: str, frame: pd.DataFrame) -> str:
         path = self.folder / "data" / self.name / f"{name}.csv"

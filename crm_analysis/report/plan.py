@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from crm_analysis import methods, warehouse
+from crm_analysis import engine, methods, warehouse
 from crm_analysis.errors import InputError, MachineError, ParameterError
 from crm_analysis.language import _
 from crm_analysis.params import FORMATS, Run, build, nearest, read_yaml, with_overrides
@@ -19,7 +19,7 @@ from crm_analysis.sources.records import sha256
 
 # What every report is made of, whatever its method.
 _SHARED = (
-    "errors.py", "language.py", "locale", "schema.py", "params.py", "engine.py", "sources", "cleaning", "warehouse.py",
+    "errors.py", "language.py", "locale", "schema.py", "params.py", "spark.py", "engine.py", "sources", "cleaning", "warehouse.py",
     "customers.py", "contracts.py", "cohorts.py", "models", "leaving", "tastes", "stages.py", "composition.py",
     "behaviour.py", "valuation.py", "trials.py", "pulse.py", "turnover", "receivables.py",
     "checks", "fonts.py", "charts.py", "report",
@@ -157,7 +157,7 @@ def plan_report(root: Path, run: Run, name: str, meta: warehouse.Meta) -> Plan:
         "params": [read_yaml(one) for one in files],
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, *(f"methods/{one}.py" for one in used))),
-        "versions": versions(),
+        "versions": versions(run.engine),
     }
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return Plan(name, fingerprint, max(one.stat().st_mtime_ns for one in files))
@@ -178,8 +178,9 @@ def _imported_methods(path: Path, label: Path) -> list[str]:
     return [name.strip() for line in lines for name in line.split(",")]
 
 
-def versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in _PACKAGES}}
+def versions(engine_name: str) -> dict[str, str]:
+    names = dict.fromkeys([*_PACKAGES, engine.LIBRARIES[engine_name]])
+    return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 
 def plain(params: object) -> dict:

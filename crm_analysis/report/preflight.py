@@ -8,7 +8,7 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
-from crm_analysis import fonts
+from crm_analysis import engine, fonts
 from crm_analysis.errors import MachineError, machine_error
 from crm_analysis.params import Run
 
@@ -33,8 +33,9 @@ def _limit(kind: int) -> float:
 
 
 def check_machine(root: Path, run: Run) -> None:
-    """Raises MachineError: E-RW-1 or E-DISK-1 for a folder in which nothing can be written, E-FONT-1 for a typeface and
-    E-KRN-1 for a kernel that is missing."""
+    """Raises MachineError: E-RW-1 or E-DISK-1 for a folder in which nothing can be written, E-LIB-1 for an engine,
+    E-FONT-1 for a typeface and E-KRN-1 for a kernel that is missing."""
+    engine.check(run.engine)
     for folder in (root / "reports" / run.source, root / "warehouse" / run.source):
         _check_folder(folder)
     fonts.check()

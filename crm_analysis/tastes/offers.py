@@ -141,5 +141,5 @@ def advise(
         nw.lit(3).cast(nw.Int64).alias("priority"),
         nw.lit(GROW).alias("stance"),
         nw.lit(_("Show first: {what}").format(what=language.listed(list(offer["value"])))).alias("action"),
-        "reason", nw.lit(None).cast(nw.Decimal(18, 2)).alias("expected_amount"), nw.col("offer_prob", "affinity").round(6), "amount",
+        "reason", nw.lit(None).cast(nw.Decimal(18, 2)).alias("expected_amount"), *[engine.rounded(nw.col(one), 6).alias(one) for one in ("offer_prob", "affinity")], "amount",
     )  # fmt: skip

@@ -87,8 +87,8 @@ def prefer(bought: Table, dimensions: Iterable[str], shrinkage_lines: int, min_l
     for dimension in dimensions:
         weighed = weigh(sum_spend(bought, dimension), "customer_id", shrinkage_lines).with_columns(
             # Rounded: floating-point noise must not decide between equals.
-            minus=(nw.col("all_share") - nw.col("shrunken_share")).round(12),
-            squares=(nw.col("own_share") ** 2).sum().over("customer_id").round(9),
+            minus=engine.rounded(nw.col("all_share") - nw.col("shrunken_share"), 12),
+            squares=engine.rounded((nw.col("own_share") ** 2).sum().over("customer_id"), 9),
         )
         first = place_by(weighed, ["minus", "value"], ("customer_id",)).filter(nw.col("place") == 1)
         enough = nw.when(nw.col("n_known") >= min_lines)
@@ -107,7 +107,7 @@ def follow(customers: Table, sales: Sales, shrinkage_lines: int, min_lines: int)
         states.append(engine.materialise(prefer(past, sales.leads, shrinkage_lines, min_lines)))
     for dimension, attribute in sales.leads.items():
         columns = {f"mean_{one}": f"{dimension}_{one}" for one in ("own_share", "herfindahl")}
-        means = [nw.col(of).mean().round(9).alias(name) for name, of in columns.items()]
+        means = [engine.rounded(nw.col(of).mean(), 9).alias(name) for name, of in columns.items()]
         sums = [nw.len().alias("n_customers"), *add_up(amount="amount"), *means]
         parts = [one.group_by(nw.col(f"{dimension}_group").alias("group")).agg(*sums) for one in states]
         described = describe_groups(*[engine.collect(one, sales.max_pairs) for one in parts])

@@ -107,7 +107,7 @@ def rank_own(cases: Table, weighed: Table, shrinkage_lines: int) -> Table:
     score, mine, guess = nw.col("score"), nw.col("mine"), nw.col("guess")
     grid = cases.select("customer_id", "value").join(guesses, how="cross").join(n_known, on="customer_id", how="left")
     grid = grid.join(own, on=["customer_id", "guess"], how="left")
-    grid = grid.with_columns(score=((n * share + k * nw.col("all_share")) / (n + k)).round(12))
+    grid = grid.with_columns(score=engine.rounded((n * share + k * nw.col("all_share")) / (n + k), 12))
     grid = grid.with_columns(mine=nw.when(guess == nw.col("value")).then(score).max().over("customer_id"))
     is_ahead = (score > mine) | ((score == mine) & (guess <= nw.col("value")))
     ranked = grid.group_by("customer_id").agg(is_ahead.cast(nw.Int64).sum().cast(nw.Int64).alias("place"))
