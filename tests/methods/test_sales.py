@@ -17,7 +17,7 @@ from crm_analysis.methods import sales
 from crm_analysis.params import Run
 from crm_analysis.schema import day_number
 from crm_analysis.turnover.effects import BY_ORDERS, BY_PRODUCTS, DROPPED, EFFECTS, MIX, NEW, PRICE, REST, VOLUME
-from crm_analysis.turnover.seasons import ALL, MONTH, SEASON, WEEKDAY
+from crm_analysis.turnover.seasons import MONTH, SEASON, WEEKDAY
 from crm_analysis.turnover.sold import NOT_KNOWN, SOLD, read
 from crm_analysis.warehouse import open_tables
 
