@@ -146,6 +146,27 @@ def short_money(value: Number, currency: str) -> str:
     return format_compact_currency(value, currency, locale=_active["locale"], fraction_digits=digits)
 
 
+def measured(value: Number, unit: str, currency: str) -> str:
+    """A key figure by its unit (schema.KeyFigure): count, share, money or number."""
+    show = {
+        "count": integer,
+        "share": percent,
+        "money": lambda one: short_money(one, currency),
+        "number": lambda one: decimal(one, 2),
+    }
+    return show[unit](value)
+
+
+def changed(value: Number, earlier: Number, unit: str) -> str:
+    """The change on an earlier value: per cent, of shares points, of other numbers the difference; '' on nothing."""
+    change = float(value) - float(earlier)
+    if unit == "share":
+        return signed(round(100 * change, 1), lambda one: _("{n} points").format(n=decimal(one)))
+    if unit == "number":
+        return signed(round(change, 2), lambda one: decimal(one, 2))
+    return signed(round(change / abs(float(earlier)), 3), percent) if float(earlier) else ""
+
+
 def day(value: date) -> str:
     return format_date(value, format="long", locale=_active["locale"])
 

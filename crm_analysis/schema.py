@@ -58,6 +58,11 @@ class Shape:
         return frame[list(self.columns)].reset_index(drop=True)
 
 
+def filled(frame: pd.DataFrame, columns: Iterable[str]) -> list[str]:
+    """Those of the columns in which anything is known."""
+    return [one for one in columns if frame[one].notna().any()]
+
+
 @dataclass(frozen=True)
 class CanonicalTable(Shape):
     """A table that a contract can fill.

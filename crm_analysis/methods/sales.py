@@ -600,11 +600,6 @@ def more_dimensions(values: pd.DataFrame) -> pd.DataFrame:
     return of_dimension(values, *[one for one in values["dimension"].unique() if one not in own])
 
 
-def filled(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    """Those of the columns in which anything is known."""
-    return [one for one in columns if frame[one].notna().any()]
-
-
 def effects_of(result: Result, view: str) -> pd.DataFrame:
     """The parts of the change of the window, or where there is none before it of the month, in one view."""
     comparison = next((one for one in (BEFORE, LAST_YEAR, LAST_MONTH) if one in result.known), "")

@@ -173,27 +173,38 @@ class Bundle:
             if belongs(file.relative_to(self.path).as_posix(), name):
                 file.unlink()
 
+    def gather(self, params: Mapping[str, object]) -> None:
+        """What the front page and the reports that read results have of the others: the company's months, and one list of actions."""
+        self._sort()
+        session = engine.start(self.run.engine, self.aside, self.run.memory_limit)
+        self.months = self._measure(session)
+        self.merged = self._merge([one["name"] for one in self._summaries() if one["actions"]], params, session)
+        engine.stop(session)
+
+    def _sort(self) -> None:
+        names = sorted(self.reports, key=lambda name: (methods.load(name).PLACE, name))
+        self.reports = {name: self.reports[name] for name in names}
+
+    def _summaries(self) -> list[dict]:
+        """What the front page shows of each report that was made."""
+        return [self._summary(name) for name, one in self.reports.items() if not one["reason"]]
+
     def finish(self, params: dict[str, dict]) -> dict:
         """Index and manifest, a last look, and the rename."""
         from crm_analysis.report.elements import show_key_figure
         from crm_analysis.report.front import show_pulse, show_report, tell_merged
         from crm_analysis.report.render import render_month
 
-        names = sorted(self.reports, key=lambda name: (methods.load(name).PLACE, name))
-        self.reports = {name: self.reports[name] for name in names}
-        shown = [self._summary(name) for name in names if not self.reports[name]["reason"]]
+        self._sort()
+        shown = self._summaries()
         self._audit(shown)
-        connection = engine.start(self.run.engine, self.aside, self.run.memory_limit)
-        months, shape = self._measure(connection)
-        merged = self._merge([one["name"] for one in shown if one["actions"]], params, connection)
-        engine.stop(connection)
         html = render_month(
             {
                 "notes": self.notes,
-                "pulse": show_pulse(months, shape, self.meta.currency),
+                "pulse": show_pulse(*self.months, self.meta.currency),
                 "reports": [show_report(one, self.path, self.meta.currency) for one in shown],
                 "left_out": [(self._title(name), one["reason"]) for name, one in self.reports.items() if one["reason"]],
-                "actions": merged and tell_merged(merged),
+                "actions": self.merged and tell_merged(self.merged),
                 "action_files": sorted(f"actions/{one.name}" for one in self.path.glob("actions/all.*")),
             },
             self.run,
@@ -212,7 +223,9 @@ class Bundle:
             "versions": versions(self.run.engine),
             "reports": self.reports,
             "notes": self.notes,
-            "figures": [(one.name, show_key_figure(one, self.meta.currency)) for one in pulse.key_figures(months)[:4]],
+            "figures": [
+                (one.name, show_key_figure(one, self.meta.currency)) for one in pulse.key_figures(self.months[0])[:4]
+            ],
             "headline": next((one["findings"][0] for one in shown if one["findings"]), ""),
             "files": {
                 file.relative_to(self.path).as_posix(): {"sha256": sha256(file), "bytes": file.stat().st_size}
@@ -225,7 +238,7 @@ class Bundle:
         warehouse.replace_folder(self.path, self.target)
         return manifest
 
-    def _merge(self, names: list[str], params: dict[str, dict], connection: engine.Session) -> Listed | None:
+    def _merge(self, names: list[str], params: Mapping[str, object], connection: engine.Session) -> Listed | None:
         """The action lists of the reports as one, and what became of it (actions.Listed); None where there are none."""
         from crm_analysis.report.actions import Title, merge_actions, write_actions
         from crm_analysis.report.page import ACTIONS
@@ -235,7 +248,8 @@ class Bundle:
         lists = {one: engine.read_parquet(connection, self.path / "data" / one / ACTIONS) for one in names}
         table, shape = merge_actions(lists)
         title = Title(_("all reports"), self.meta.company, language.month(self.run.month), self.meta.currency)
-        most = max(params[one]["list_rows"] for one in names)
+        engine.write_parquet(table, self.path / "data" / "index" / ACTIONS)
+        most = max(params[one].list_rows for one in names)
         return write_actions(table, shape, self.path / "actions" / "all.csv", title, most)
 
     def _measure(self, connection: engine.Session) -> tuple[pd.DataFrame, Shape]:

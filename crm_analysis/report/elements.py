@@ -149,28 +149,12 @@ def image(picture: Picture) -> Markup:
 
 
 def show_key_figure(one: KeyFigure, currency: str) -> str:
-    if is_missing(one.value):
-        return "–"
-    return {
-        "count": language.integer,
-        "share": language.percent,
-        "money": lambda value: language.short_money(value, currency),
-        "number": lambda value: language.decimal(value, 2),
-    }[one.unit](one.value)
+    return "–" if is_missing(one.value) else language.measured(one.value, one.unit, currency)
 
 
 def show_change(one: KeyFigure, earlier: object) -> str:
-    """The change on an earlier value: per cent, of shares points, of other numbers the difference; '' where unknown."""
-    if is_missing(earlier) or is_missing(one.value):
-        return ""
-    change = float(one.value) - float(earlier)
-    if one.unit == "share":
-        return language.signed(round(100 * change, 1), lambda value: _("{n} points").format(n=language.decimal(value)))
-    if one.unit == "number":
-        return language.signed(round(change, 2), lambda value: language.decimal(value, 2))
-    if not float(earlier):
-        return ""
-    return language.signed(round(change / abs(float(earlier)), 3), language.percent)
+    """The change on an earlier value; '' where unknown."""
+    return "" if is_missing(earlier) or is_missing(one.value) else language.changed(one.value, earlier, one.unit)
 
 
 def cards(figures: Sequence[KeyFigure], currency: str, lines: Sequence[Markup] = ()) -> Markup:

@@ -65,6 +65,9 @@ class Page:
         self.connection = engine.start(self.run.engine, Path.cwd() if in_bundle else self.folder, self.run.memory_limit)
         shared = open_shared(self.folder.parent / SHARED, self.connection) if in_bundle else {}
         self.tables = {**warehouse.open_tables(database, self.connection), **shared}
+        if methods.reads_results(name):
+            published = root / "reports" / self.run.source / self.run.month
+            self.tables |= open_results((self.folder if in_bundle else published) / "data", self.connection)
         self.currency = self.meta.currency
         self._told = {"findings": [], "key_figures": [], "tables": {}, "actions": None, "picture": None}
         self._shapes: dict[str, Shape] = {}
@@ -199,6 +202,12 @@ class Page:
 
     def _display(self, html: Markup, place: str = "") -> None:
         display({"text/html": f'<div class="crm">{html}</div>'}, raw=True, metadata={"crm": {"place": place}})
+
+
+def open_results(folder: Path, session: engine.Session) -> dict[str, Table]:
+    """The tables behind the reports of a month, by ``report.table``."""
+    files = sorted(folder.glob("*/*.parquet"))
+    return {f"{one.parent.name}.{one.stem}": engine.read_parquet(session, one) for one in files}
 
 
 def tell_rejected(ledger: pd.DataFrame) -> str:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import platform
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -143,7 +144,16 @@ def incomplete_note(run: Run, meta: warehouse.Meta) -> str:
     return _("The data end on {day}: the month is not whole.").format(day=meta.last_date)
 
 
-def plan_report(root: Path, run: Run, name: str, meta: warehouse.Meta) -> Plan:
+def plan_reports(root: Path, run: Run, meta: warehouse.Meta, last: dict) -> dict[str, Plan]:
+    """What each report will be made from, those that read results of others last: they depend on all others of the bundle."""
+    plans = {name: plan_report(root, run, name, meta) for name in methods.names() if not methods.reads_results(name)}
+    asked = run.methods or tuple(plans)
+    results = [one.fingerprint for name, one in plans.items() if name in asked or one.is_current(last)]
+    late = [name for name in methods.names() if name not in plans]
+    return plans | {name: plan_report(root, run, name, meta, results) for name in late}
+
+
+def plan_report(root: Path, run: Run, name: str, meta: warehouse.Meta, results: Sequence[str] = ()) -> Plan:
     """What a report will be made from. It depends on all the methods that its notebook imports; none of them is loaded for that, as
     it takes longer than all else where nothing is to be made."""
     notebook = root / "notebooks" / f"{name}.ipynb"
@@ -158,6 +168,7 @@ def plan_report(root: Path, run: Run, name: str, meta: warehouse.Meta) -> Plan:
         "notebook": sha256(notebook),
         "code": warehouse.code_hash((*_SHARED, *(f"methods/{one}.py" for one in used))),
         "versions": versions(run.engine),
+        "results": results,
     }
     fingerprint = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
     return Plan(name, fingerprint, max(one.stat().st_mtime_ns for one in files))

@@ -17,7 +17,7 @@ from crm_analysis import language, methods, warehouse
 from crm_analysis.errors import MachineError
 from crm_analysis.params import FORMATS, Run
 from crm_analysis.report.bundle import Bundle, read_manifest
-from crm_analysis.report.plan import choose_formats, plain, plan_report, read_params, read_run, resolve_month
+from crm_analysis.report.plan import choose_formats, plain, plan_reports, read_params, read_run, resolve_month
 from crm_analysis.report.preflight import check_machine
 
 
@@ -36,21 +36,26 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
         language.use(run.language)
         target = root / "reports" / run.source / run.month
         last = read_manifest(target)
-        plans = {name: plan_report(root, run, name, meta) for name in methods.names()}
+        plans = plan_reports(root, run, meta, last)
         asked = run.methods or tuple(plans)
         where = target.relative_to(root)
-        is_whole = not last["damaged"] and all(plans[name].is_made(last, run.formats or FORMATS) for name in asked)
-        if not is_whole:
+        # Parameters that were good for all of the last bundle are good now.
+        is_done = not last["damaged"] and all(one.is_made(last, run.formats or FORMATS) for one in plans.values())
+        if not is_done:
             params, formats = check()
             run = replace(run, formats=formats)
-            is_whole = not last["damaged"] and all(plans[name].is_made(last, formats) for name in asked)
-        if is_whole:
+            is_done = not last["damaged"] and all(plans[name].is_made(last, formats) for name in asked)
+        if is_done:
             return f"{where}: nothing to do, {_made(last)}"
         bundle = Bundle(root, run, meta, target, last)
         with bundle.folder():
-            bundle.make([plans[name] for name in asked], params)
-            for name in set(plans) - set(asked):
-                bundle.keep(plans[name])
+            for are_late in (False, True):
+                stage = {name: one for name, one in plans.items() if methods.reads_results(name) == are_late}
+                bundle.make([one for name, one in stage.items() if name in asked], params)
+                for name in set(stage) - set(asked):
+                    bundle.keep(stage[name])
+                if not are_late:
+                    bundle.gather(params)
             bundle.note_dropped()
             bundle.note_boxes()
             manifest = bundle.finish({name: plain(one) for name, one in params.items()})
