@@ -89,13 +89,11 @@ SCORECARD = Shape(
     },
 )
 SHOWN = ("figure", "now", "on_last_month", "on_last_year", "goal", "reached")
+TYPES = {"money": "money", "count": "integer", "share": "fraction", "number": "fraction"}
 MONTHS = Shape(
     "one row per month",
     {"month": Column("text", "month")}
-    | {
-        name: Column({"money": "money", "count": "integer"}.get(unit, "fraction"), words)
-        for name, (words, unit, _more) in FIGURES.items()
-    },
+    | {name: Column(TYPES[unit], words) for name, (words, unit, _more) in FIGURES.items()},
 )
 EFFECTS = Shape(
     "one row per part of the change",
@@ -512,12 +510,12 @@ def tell_disputed(result: Result, currency: str) -> str:
         "About {n} customers of {all} the reports disagree whether they are gone: {amount} to date.",
         all=language.integer(result.n_asked), amount=language.short_money(result.disputed_amount, currency),
     )  # fmt: skip
-    first = result.conflicts.iloc[0]
+    there, there_label, gone, gone_label, n, _amount = result.conflicts.iloc[0]
     largest = counted(
-        int(first["n_customers"]),
+        int(n),
         "The largest conflict: {n} customer is “{there_label}” for {there} and “{gone_label}” for {gone}.",
         "The largest conflict: {n} customers are “{there_label}” for {there} and “{gone_label}” for {gone}.",
-        there_label=_(first["there_label"]), there=first["there"], gone_label=_(first["gone_label"]), gone=first["gone"],
+        there_label=_(there_label), there=there, gone_label=_(gone_label), gone=gone,
     )  # fmt: skip
     return language.together(told, largest)
 
