@@ -36,6 +36,10 @@ JOBS = {
         "DuckDB read_csv": (variants.ingest_sql, ["duckdb"]),
         "pandas read_csv": (variants.ingest_pandas, ["pandas", "pyarrow"]),
     },
+    "ingest of dirty lines": {
+        "ours": (variants.ingest_dirty_ours, ["crm_analysis.warehouse"]),
+        "DuckDB read_csv": (variants.ingest_dirty_sql, ["duckdb"]),
+    },
     "RFM + decile": {
         "ours": (variants.analyse_ours, ["crm_analysis.methods.decile", "crm_analysis.methods.rfm"]),
         "SQL by hand": (variants.analyse_sql, ["duckdb"]),
@@ -113,8 +117,9 @@ def run_job(job: str, root: Path, n_lines: int, repeat: int) -> list[dict]:
     """One row of medians per variant, after the numbers of all were compared."""
 
     def run(variant: str) -> dict:
-        if (job, variant) == ("ingest", "ours"):
-            shutil.rmtree(root / "warehouse", ignore_errors=True)
+        folder = {"ingest": root, "ingest of dirty lines": root / "dirty"}.get(job)
+        if folder and variant == "ours":
+            shutil.rmtree(folder / "warehouse", ignore_errors=True)
         return ask(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root)
 
     found = take_turns({variant: partial(run, variant) for variant in JOBS[job]}, repeat, f"{n_lines:,} lines", job)
