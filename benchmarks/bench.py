@@ -36,6 +36,10 @@ JOBS = {
         "DuckDB read_csv": (variants.ingest_sql, ["duckdb"]),
         "pandas read_csv": (variants.ingest_pandas, ["pandas", "pyarrow"]),
     },
+    "ingest of dirty lines": {
+        "ours": (variants.ingest_dirty_ours, ["crm_analysis.warehouse"]),
+        "DuckDB read_csv": (variants.ingest_dirty_sql, ["duckdb"]),
+    },
     "RFM + decile": {
         "ours": (variants.analyse_ours, ["crm_analysis.methods.decile", "crm_analysis.methods.rfm"]),
         "SQL by hand": (variants.analyse_sql, ["duckdb"]),
@@ -148,8 +152,9 @@ def run_job(job: str, root: Path, n_lines: int, repeat: int, pythons: Mapping[st
     variants = [one for one in JOBS[job] if one not in left_out and (one not in PEERS or one in pythons)]
 
     def run(variant: str) -> dict:
-        if (job, variant) == ("ingest", "ours"):
-            shutil.rmtree(root / "warehouse", ignore_errors=True)
+        folder = {"ingest": root, "ingest of dirty lines": root / "dirty"}.get(job)
+        if folder and variant == "ours":
+            shutil.rmtree(folder / "warehouse", ignore_errors=True)
         python = pythons.get(variant, sys.executable)
         return ask(["-m", "benchmarks.bench", "--measure", job, variant, str(root)], root, python)
 

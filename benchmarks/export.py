@@ -76,6 +76,32 @@ def generate_slice(random: np.random.Generator, part: int, n_lines: int, people:
     return pa.table(columns).take(pa.array(line))
 
 
+# Every so many lines → what became of the cells of one.
+DIRT = {
+    9090: lambda cells: [*cells, "x"],
+    5050: lambda cells: [*cells[:2], "31.02.2025", *cells[3:]],
+    4040: lambda cells: [*cells[:5], "n/a"],
+    1000: lambda cells: [*cells[:3], "\uff30\uff11\uff12", *cells[4:]],
+    202: lambda cells: [*cells[:4], f'"{cells[4]}"', cells[5]],
+    200: lambda cells: [cells[0], f" {cells[1]} ", *cells[2:5], f"{cells[5]}\n"],
+}
+
+
+def soil(root: Path) -> None:
+    """``root/dirty``: the same lines as people and programs leave them, with blanks, quotes, full-width letters and blank lines,
+    and some that cannot be read."""
+    (root / "dirty").mkdir()
+    prepare(root / "dirty")
+    with (
+        (root / "export.csv").open(encoding="utf-8") as clean,
+        (root / "dirty" / "export.csv").open("w", encoding="utf-8") as dirty,
+    ):
+        dirty.write(next(clean))
+        for number, line in enumerate(clean, 1):
+            every = next((one for one in DIRT if number % one == 0), None)
+            dirty.write(",".join(DIRT[every](line.rstrip("\n").split(","))) + "\n" if every else line)
+
+
 def prepare(root: Path) -> None:
     """The folders of a run with the contract, and RFM's grid and advice for those who do not import them."""
     for folder in ("params", "notebooks"):
@@ -96,3 +122,4 @@ def prepare(root: Path) -> None:
 if __name__ == "__main__":
     prepare(Path(sys.argv[1]))
     generate(Path(sys.argv[1]), int(sys.argv[2]))
+    soil(Path(sys.argv[1]))

@@ -108,7 +108,11 @@ def refuse_totals(rows: Table, cells: list[str], name: str, table: TableContract
     ids = [one for one in ids if one in shape.key or one != "customer_id"] or ids
     lacks = ~nw.col("_reason").is_null() | any_of([nw.col(one).is_null() for one in ids])
     joined = nw.concat_str([nw.col(cell) for cell in cells], separator="\n")
-    is_word = any_of([nw.col(one).str.contains(TOTAL_CELL) for one in ids])
+    # No word for a total begins with a digit, as many ids do: these are not searched.
+    may_be_word = {one: (nw.col(one) < "0") | (nw.col(one) >= ":") for one in ids}
+    is_word = any_of(
+        [nw.when(may_be).then(nw.col(one).str.contains(TOTAL_CELL)) for one, may_be in may_be_word.items()]
+    )
     is_total = nw.when(lacks).then(joined.str.contains(TOTAL_AMONG_CELLS)).otherwise(is_word)
     return rows.with_columns(_reason=nw.when(is_total).then(nw.lit("E-ROW-4")).otherwise(nw.col("_reason")))
 
