@@ -179,7 +179,7 @@ def test_a_table_shows_labels_and_heads_in_the_language_and_data_as_they_are(pse
     frame = pd.DataFrame([("loyal", "loyal", "loyal", True), ("no word of ours", "Contents", "other values", False)])
     html = elements.table(frame.set_axis(list(shape.columns), axis=1), shape, list(shape.columns), "x", "EUR", "x.csv")
     assert re.findall(r"<th scope=\"col\"[^>]*>(.*?)</th>", html) == ["⟦segment⟧", "⟦value⟧", "⟦group⟧", "⟦chosen⟧"]
-    cells = re.findall(r"<t[hd](?: scope=\"row\")?(?: class=\"name\")?>(.*?)</t[hd]>", html)
+    cells = re.findall(r"<t[hd](?: scope=\"row\")?(?: class=\"\w+\")?>(.*?)</t[hd]>", html)
     assert cells == [
         "⟦loyal⟧", "loyal", "loyal", "⟦yes⟧",
         "no word of ours", "Contents", "⟦other values⟧", "⟦no⟧",

@@ -152,7 +152,7 @@ ADVICE_TABLE = Shape(
         "priority": Column("integer", "priority, 1 first"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "amount to date"),
-        "action": Column("text", "what to do"),
+        "action": Column("label", "what to do"),
     },
 )
 ACTIONS = action_list(

@@ -86,7 +86,7 @@ ADVICE_TABLE = Shape(
         "priority": Column("integer", "priority, 1 first"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "amount to date"),
-        "action": Column("text", "what to do"),
+        "action": Column("label", "what to do"),
     },
 )
 ACTIONS = action_list(
@@ -415,8 +415,9 @@ def findings(result: Result, params: Params, currency: str) -> list[str]:
                 days=language.integer(params.silent_days), amount=money(silent["amount"]))
         )  # fmt: skip
     if (SPENDER, ACTIVE) in advice.index:
+        n_spenders = advice["n_customers"][SPENDER, ACTIVE]
         told.append(
-            counted(advice.loc[(SPENDER, ACTIVE), "n_customers"],
+            counted(n_spenders,
                 "{n} active spender orders rarely; an order of a spender is worth {amount} on average.",
                 "{n} active spenders order rarely; an order of a spender is worth {amount} on average.",
                 amount=money(spender["average_order_amount"]))

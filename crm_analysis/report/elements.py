@@ -98,16 +98,16 @@ def _class(column: Column) -> Markup:
 def _cell(name: str, column: Column, value: object, currency: str, is_first: bool) -> Markup:
     text = show_value(name, column, value, currency)
     if is_first:
-        return Markup('<th scope="row"{}>{}</th>').format(_class(column) or _label_class(column), text)
+        return Markup('<th scope="row"{}>{}</th>').format(_class(column) or _term_class(column), text)
     if name.endswith("_share") and not is_missing(value):
         width = min(max(float(value), 0.0), 1.0)
         return Markup('<td class="number share" style="--share:{}%">{}</td>').format(f"{100 * width:.1f}", text)
-    return Markup("<td{}>{}</td>").format(_class(column) or _label_class(column, text) or _text_class(text), text)
+    return Markup("<td{}>{}</td>").format(_class(column) or _term_class(column, text) or _text_class(text), text)
 
 
-def _label_class(column: Column, text: str = "") -> Markup:
+def _term_class(column: Column, text: str = "") -> Markup:
     """Words of ours are broken only where they cannot fit in any other way."""
-    return Markup(' class="label"') if column.type == "label" and len(text) <= LONG_TEXT else Markup("")
+    return Markup(' class="term"') if column.type == "label" and len(text) <= LONG_TEXT else Markup("")
 
 
 def _text_class(text: str) -> Markup:
