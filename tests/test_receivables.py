@@ -57,7 +57,11 @@ def test_invoices_by_hand():
     assert one["overdue_amount"] == 500
     assert [one[key] for key in KEYS] == [380, 300, 200, 0, 0]
     # At 36.5 % a year a day costs a thousandth.
-    assert one["late_cost_amount"] == Decimal("13.30") == (Decimal(100 * 10 + 200 * 60 + 300 * 1) / 1000).quantize(Decimal("0.01"))
+    assert (
+        one["late_cost_amount"]
+        == Decimal("13.30")
+        == (Decimal(100 * 10 + 200 * 60 + 300 * 1) / 1000).quantize(Decimal("0.01"))
+    )
 
 
 def test_what_is_paid_later_changes_nothing():
@@ -96,5 +100,7 @@ def test_accounts_receivable(built_source, real_data, connection):
     assert one["mean_days_late"] == pytest.approx(3.442417, abs=5e-7)
     assert one["mean_days_late"] * 2466 / 877 == pytest.approx(9.67959, abs=5e-6)
     # A month before its end some were open, and the last of them was not late yet.
-    earlier = engine.collect(sum_payers(known_invoices(tables, date(2014, 1, 1), 0), date(2014, 1, 1), (0, -1), 0.08), 1).iloc[0]
+    earlier = engine.collect(
+        sum_payers(known_invoices(tables, date(2014, 1, 1), 0), date(2014, 1, 1), (0, -1), 0.08), 1
+    ).iloc[0]
     assert earlier["open_amount"] > earlier["overdue_amount"] > 0

@@ -23,7 +23,13 @@ mpl.use("Agg")
 RUN = Run(source="x", month="2024-12")
 ANY = key_accounts.Params(min_customers=1, cost_of_capital_rate=0.365)
 # Customer → amounts of each month of 2023 and 2024, and the margin of their sales.
-COMPANY = {"big": (100, 400, "0.25"), "thin": (300, 300, "0.02"), "fell": (300, 150, "0.5"), "small": (50, 100, "0.5"), "tiny": (50, 50, "0.5")}
+COMPANY = {
+    "big": (100, 400, "0.25"),
+    "thin": (300, 300, "0.02"),
+    "fell": (300, 150, "0.5"),
+    "small": (50, 100, "0.5"),
+    "tiny": (50, 50, "0.5"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +67,9 @@ def invoices(frame: pd.DataFrame, days_late: dict[str, int]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def analyse(params=ANY, run=RUN, company: dict = COMPANY, late: dict[str, int] | None = None, **more) -> key_accounts.Result:
+def analyse(
+    params=ANY, run=RUN, company: dict = COMPANY, late: dict[str, int] | None = None, **more
+) -> key_accounts.Result:
     frame = lines(company)
     tables = {"order_lines": frame, **({} if late is None else {"payments": invoices(frame, late)}), **more}
     return key_accounts.analyse(tables, run, params)
@@ -92,7 +100,10 @@ def test_who_makes_the_key_share(result):
     assert result.accounts["cumulative_share"].tolist() == pytest.approx([0.4, 0.7, 0.85])
     now = result.concentration.set_index("basis").loc["now"]
     assert (now["n_customers"], now["n_key"], now["key_amount"], now["amount"]) == (5, 3, 10200, 12000)
-    assert analyse(key_accounts.Params(min_customers=1, key_share=0.7)).accounts["customer_id"].tolist() == ["big", "thin"]
+    assert analyse(key_accounts.Params(min_customers=1, key_share=0.7)).accounts["customer_id"].tolist() == [
+        "big",
+        "thin",
+    ]
 
 
 def test_equal_accounts_come_by_their_number():
@@ -171,7 +182,9 @@ def test_the_states_of_a_month_and_a_year_ago(result):
 
 def test_nothing_later_is_looked_at(result):
     frame = lines()
-    more = frame.tail(1).assign(order_id="later", ordered_date=date(2025, 1, 3), ordered_day=day_number(date(2025, 1, 3)))
+    more = frame.tail(1).assign(
+        order_id="later", ordered_date=date(2025, 1, 3), ordered_day=day_number(date(2025, 1, 3))
+    )
     paid = invoices(pd.concat([frame, more]), {"thin": 90})
     later = key_accounts.analyse({"order_lines": pd.concat([frame, more]), "payments": paid}, RUN, ANY)
     for name in ("concentration", "accounts", "credit", "aging", "payment_months", "card_months", "bought"):
@@ -198,7 +211,14 @@ def test_too_few_customers_are_told():
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"key_share": 0}, {"cost_of_capital_rate": 2}, {"margin_rate": 3}, {"n_cards": 99}, {"window_months": 0}, {"quiet_days": 0}],
+    [
+        {"key_share": 0},
+        {"cost_of_capital_rate": 2},
+        {"margin_rate": 3},
+        {"n_cards": 99},
+        {"window_months": 0},
+        {"quiet_days": 0},
+    ],
 )
 def test_parameters_out_of_range(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
@@ -241,7 +261,9 @@ def test_charts_draw_the_numbers(result):
     assert widths == pytest.approx([0.4, 0.3, 0.15])
     widths = [one.get_width() for one in key_accounts.plot_ranks(result.accounts, "EUR").patches]
     assert widths[:3] == [4800, 3600, 1800]
-    assert [one.get_width() for one in key_accounts.plot_aging(result.aging, "EUR").patches][:1] == [float(result.aging["amount"][0])]
+    assert [one.get_width() for one in key_accounts.plot_aging(result.aging, "EUR").patches][:1] == [
+        float(result.aging["amount"][0])
+    ]
     assert len(key_accounts.plot_payment_months(result.payment_months).patches) == len(result.payment_months)
 
 
@@ -253,7 +275,11 @@ def test_invoices_alone_make_key_accounts(built_source, real_data, connection):
     tables = open_tables(built_source("accounts_receivable"), connection)
     result = key_accounts.analyse(tables, Run(source="x", month="2013-12"), key_accounts.Params())
     frame = engine.collect(tables["payments"].select("customer_id", "invoice_amount", "invoiced_date"), 5000)
-    frame = frame[frame["invoiced_date"] >= date(2013, 2, 1)] if result.months == 11 else frame[frame["invoiced_date"] >= date(2013, 1, 1)]
+    frame = (
+        frame[frame["invoiced_date"] >= date(2013, 2, 1)]
+        if result.months == 11
+        else frame[frame["invoiced_date"] >= date(2013, 1, 1)]
+    )
     sums = frame.groupby("customer_id")["invoice_amount"].sum().astype(float).sort_values(ascending=False)
     assert result.accounts["customer_id"].head(5).tolist() == sums.index[:5].tolist()
     n_key = int((sums.cumsum() - sums < 0.8 * sums.sum()).sum())
@@ -268,7 +294,9 @@ def test_the_sample_companys_late_payers_are_found(built_source, connection):
     pays = engine.collect(tables["payments"].select("customer_id", "payment_method").unique(), 5000)
     how = pays.set_index("customer_id")["payment_method"]
     judged = key_accounts.with_invoices(result.accounts)
-    judged = judged.assign(method=judged["customer_id"].map(how), n_late=judged["n_invoices"].astype(float) * (1 - judged["on_time_share"]))
+    judged = judged.assign(
+        method=judged["customer_id"].map(how), n_late=judged["n_invoices"].astype(float) * (1 - judged["on_time_share"])
+    )
     sums = judged.groupby("method")[["n_late", "n_invoices"]].sum().astype(float)
     for method, (_share, late_prob, _days) in LATENESS.items():
         assert sums.loc[method, "n_late"] / sums.loc[method, "n_invoices"] == pytest.approx(late_prob, abs=0.1), method

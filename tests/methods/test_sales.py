@@ -17,7 +17,7 @@ from crm_analysis.methods import sales
 from crm_analysis.params import Run
 from crm_analysis.schema import day_number
 from crm_analysis.turnover.effects import BY_ORDERS, BY_PRODUCTS, DROPPED, EFFECTS, MIX, NEW, PRICE, REST, VOLUME
-from crm_analysis.turnover.seasons import ALL, MONTH, SEASON, WEEKDAY
+from crm_analysis.turnover.seasons import MONTH, SEASON, WEEKDAY
 from crm_analysis.turnover.sold import NOT_KNOWN, SOLD, read
 from crm_analysis.warehouse import open_tables
 
@@ -73,12 +73,17 @@ def test_shapes(company):
     for name, shape in zip(FRAMES, shapes, strict=True):
         shape.check(getattr(company, name).columns)
     sales.ACTIONS.check(company.actions.collect_schema().names())
-    assert list(SOLD.columns) == read({"order_lines": lines(*_company())}, RUN.as_of).sold.collect_schema().names()[: len(SOLD.columns)]
+    assert (
+        list(SOLD.columns)
+        == read({"order_lines": lines(*_company())}, RUN.as_of).sold.collect_schema().names()[: len(SOLD.columns)]
+    )
 
 
 def test_a_falling_region_is_found(company):
     """South lost 12 × 60, against 12 × 50 that North won: a fall of six times the whole change."""
-    (fall,) = company.extremes.query("dimension == 'region' and comparison == 'window before' and direction == 'fall'").to_dict("records")
+    (fall,) = company.extremes.query(
+        "dimension == 'region' and comparison == 'window before' and direction == 'fall'"
+    ).to_dict("records")
     assert (fall["value"], fall["amount"], fall["earlier_amount"], fall["change_amount"]) == ("South", 480, 1200, -720)
     assert fall["total_rate"] == pytest.approx(-720 / -120)
     assert any("“North” +€600, the steepest fall “South” −€720" in one for one in sales.findings(company, "EUR"))
@@ -86,7 +91,12 @@ def test_a_falling_region_is_found(company):
 
 def test_values_rank_and_change(company):
     region = company.values[company.values["dimension"] == "region"].set_index("value")
-    assert region.loc["North", ["rank", "amount", "last_year_amount", "last_month_amount"]].tolist() == [1, 150, 100, 150]
+    assert region.loc["North", ["rank", "amount", "last_year_amount", "last_month_amount"]].tolist() == [
+        1,
+        150,
+        100,
+        150,
+    ]
     assert region.loc["South", "last_year_growth_rate"] == pytest.approx(-0.6)
     assert region.loc["South", "window_growth_rate"] == pytest.approx(-0.6)
     assert region.loc["North", "amount_share"] == pytest.approx(150 / 190)
@@ -112,15 +122,30 @@ def test_who_fell_is_to_be_called(company):
 def test_who_stopped_is_to_be_won_back():
     rows = [(customer, "2023-05-01", 100) for customer in "ab"] + [("a", "2024-05-01", 100), ("a", "2022-01-01", 1)]
     (gone,) = engine.collect(analyse(lines(*rows)).actions, 10).to_dict("records")
-    assert (gone["customer_id"], gone["segment"], gone["stance"], gone["expected_amount"]) == ("b", "stopped buying", "win back", 100)
+    assert (gone["customer_id"], gone["segment"], gone["stance"], gone["expected_amount"]) == (
+        "b",
+        "stopped buying",
+        "win back",
+        100,
+    )
 
 
 def test_volume_mix_and_price_by_hand():
     """p: 10 pieces at 10 → 30 at 12; q: 10 at 20 → 10 at 20; r is new, s is gone; t came back as often as it was sold."""
-    before = [("a", "2023-12-05", "100", "x", "p", 10), ("a", "2023-12-05", "200", "x", "q", 10), ("a", "2023-12-05", 70, "x", "s", 7)]
-    now = [("a", "2024-12-05", "360", "x", "p", 30), ("a", "2024-12-05", "200", "x", "q", 10), ("a", "2024-12-05", 50, "x", "r", 5)]
+    before = [
+        ("a", "2023-12-05", "100", "x", "p", 10),
+        ("a", "2023-12-05", "200", "x", "q", 10),
+        ("a", "2023-12-05", 70, "x", "s", 7),
+    ]
+    now = [
+        ("a", "2024-12-05", "360", "x", "p", 30),
+        ("a", "2024-12-05", "200", "x", "q", 10),
+        ("a", "2024-12-05", 50, "x", "r", 5),
+    ]
     rest = [("a", "2024-12-05", "9", "x", "t", 1), ("a", "2024-12-06", "-5", "x", "t", -1, "return")]
-    effects = analyse(lines(*before, *now, *rest)).effects.query("comparison == 'same month last year' and view == 'products'")
+    effects = analyse(lines(*before, *now, *rest)).effects.query(
+        "comparison == 'same month last year' and view == 'products'"
+    )
     found = effects.set_index("effect")["amount"].to_dict()
     # Twice the pieces at a mean of 15 is +300; at the old prices 500 were sold, so 100 less by mix; and 2 × 30 by price.
     assert found == {VOLUME: 300, MIX: -100, PRICE: 60, NEW: 50, DROPPED: -70, REST: 4}
@@ -162,7 +187,9 @@ def test_season_is_not_growth():
         for year in (2022, 2023, 2024)
         for month in range(1, 13)
     ]
-    index = analyse(lines(*rows)).seasons.query("kind == @MONTH and category == @ALL").set_index("number")["season_index"]
+    index = (
+        analyse(lines(*rows)).seasons.query("kind == @MONTH and category == @ALL").set_index("number")["season_index"]
+    )
     assert index[12] == pytest.approx(36 / 14)
     assert index[1] == pytest.approx(12 / 14)
     assert index.mean() == pytest.approx(1)
@@ -279,7 +306,15 @@ def test_the_sample_company_keeps_every_cent(built_source, connection):
     month = sum(orders.loc[orders["ordered_month"] == "2026-10", "net_amount"])
     for name, part in result.values.groupby("dimension"):
         assert sum(part["amount"]) == month == totals["month"], name
-    assert set(result.values["dimension"]) == {"region", "category", "channel", "salesperson", "customer group", "product", "customer"}
+    assert set(result.values["dimension"]) == {
+        "region",
+        "category",
+        "channel",
+        "salesperson",
+        "customer group",
+        "product",
+        "customer",
+    }
     # December is what the company's truth says: larger baskets and more who join.
     index = result.seasons.query("kind == @MONTH and category == @ALL").set_index("number")["season_index"]
     assert index[12] > 1.1
@@ -296,7 +331,9 @@ def test_charts_draw_the_numbers(company):
     widths = [one.get_width() for one in sales.plot_values(region, "EUR").patches]
     assert widths == [1800, 480, 1200, 1200]
     effects = sales.effects_of(company, BY_ORDERS)
-    assert [one.get_width() for one in sales.plot_effects(effects, "EUR").patches] == [float(one) for one in effects["amount"]]
+    assert [one.get_width() for one in sales.plot_effects(effects, "EUR").patches] == [
+        float(one) for one in effects["amount"]
+    ]
     assert [one.get_height() for one in sales.plot_months(company.months, "EUR").patches][-2:] == [190, 190]
     assert sales.plot_seasons(company.seasons, MONTH).get_xticklabels()[11].get_text() == "Dec"
     assert sales.plot_seasons(company.seasons, WEEKDAY).get_xticklabels()[0].get_text() == "Mon"

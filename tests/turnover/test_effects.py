@@ -46,7 +46,11 @@ def test_parts_sum_to_the_change_to_the_cent(now, before):
     assert sum(split(now, before).values()) == now[2] + now[3] - before[2] - before[3]
 
 
-@given(st.tuples(st.integers(1, 99), st.integers(1, 99), CENTS), st.tuples(st.integers(1, 99), st.integers(1, 99), CENTS))
+@given(
+    st.tuples(st.integers(1, 99), st.integers(1, 99), CENTS), st.tuples(st.integers(1, 99), st.integers(1, 99), CENTS)
+)
 def test_back_again_is_the_opposite(now, before):
     there, back = split((*now, Decimal(0)), (*before, Decimal(0))), split((*before, Decimal(0)), (*now, Decimal(0)))
-    assert {one: float(there[one]) for one in there} == pytest.approx({one: -float(back[one]) for one in there}, abs=0.011)
+    assert {one: float(there[one]) for one in there} == pytest.approx(
+        {one: -float(back[one]) for one in there}, abs=0.011
+    )
