@@ -18,15 +18,16 @@ from babel.messages.frontend import parse_keywords, parse_mapping_cfg
 from babel.messages.pofile import read_po
 from nbconvert.filters import markdown2html
 
-from crm_analysis import contracts, language, pulse, trials
+from crm_analysis import contracts, language, pulse, receivables, trials
 from crm_analysis.checks import drift, duplicates, fates, scores
 from crm_analysis.language import LANGUAGES, counted, listed, mark, own
 from crm_analysis.leaving import contacts, drivers, endings, histories, losses, outcomes
-from crm_analysis.methods import churn, cpm, ctb, decile, ltv, rfm, value_matrix
+from crm_analysis.methods import churn, cpm, ctb, decile, key_accounts, ltv, rfm, sales, value_matrix
 from crm_analysis.report import elements
 from crm_analysis.report.catalogue import blocks, captions, extract_notebook, translate
 from crm_analysis.schema import FATES, KINDS, Column, KeyFigure, Shape
 from crm_analysis.tastes import attributes, offers, preferences, sequences, trends
+from crm_analysis.turnover import effects, seasons, sold
 
 PROJECT = Path(__file__).resolve().parents[1]
 MODULES = sorted((PROJECT / "crm_analysis").rglob("*.py"))
@@ -138,6 +139,8 @@ def test_every_word_of_a_label_is_collected(messages):
         *[words for words, _unit in pulse._CARDS.values()],
         fates.READ, fates.ALL_TABLES, *scores.DIMENSIONS, scores.FIT, scores.CARE, scores.UNFIT, duplicates.MERGED,
         duplicates.WAITING, duplicates.APART, *drift.UNITS.values(),
+        *key_accounts.STATES, *key_accounts.BASES, *receivables.BUCKETS, *sales.PERIODS, *sold.USUAL, *effects.FACTORS, *effects.PARTS,
+        *effects.VIEWS, *seasons.KINDS, seasons.ALL,
     }  # fmt: skip
     assert words - messages == set()
 

@@ -59,7 +59,7 @@ BASES = NOW, LAST_MONTH, LAST_YEAR = mark("now"), mark("previous month"), mark("
 COSTS_MONEY, OWES, QUIET, FALLING, PAYS_LATE, OPEN_TO_MORE, STEADY = STATES = (
     mark("costs money"), mark("owes"), mark("gone quiet"), mark("falling"), mark("pays late"), mark("open to more"), mark("steady"),
 )  # fmt: skip
-LATER, SOONER, AS_BEFORE = mark("later than before"), mark("sooner than before"), mark("as before")
+LATER, SOONER, AS_BEFORE = mark("later"), mark("sooner"), mark("as before")
 # Days by which the mean must differ to be called later or sooner, and invoices that a judgement rests on.
 DIFFERENT_DAYS, JUDGED = 2, 3
 
@@ -122,7 +122,7 @@ PROFIT_VIEW = (
     "potential_amount", "potential_in",
 )  # fmt: skip
 CREDIT_VIEW = (
-    "rank", "customer_id", "n_invoices", "on_time_share", "mean_days_late", "worst_days_late", "trend", "overdue_amount", *KEYS,
+    "rank", "customer_id", "n_invoices", "on_time_share", "mean_days_late", "worst_days_late", "trend", "overdue_amount", *KEYS[1:],
 )  # fmt: skip
 AGING = Shape(
     "one row per age of what is open",
@@ -565,8 +565,8 @@ def describe_accounts(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def filled(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    """Those of the columns in which anything is known."""
-    return [one for one in columns if frame[one].notna().any()]
+    """Those of the columns in which anything is known, and of the ages of what is open those with an amount."""
+    return [one for one in columns if frame[one].notna().any() and (one not in KEYS or any(frame[one].dropna()))]
 
 
 def with_profit(accounts: pd.DataFrame) -> pd.DataFrame:

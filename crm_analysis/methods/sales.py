@@ -92,7 +92,7 @@ TOTALS = Shape(
             "money", "amount per order", detail=mark("net amount of known customers per order of theirs")
         ),
         "profit_amount": Column("money", "margin"),
-        "margin_share": Column(
+        "margin_rate": Column(
             "fraction", "margin, as a share", detail=mark("margin as a share of the sales with a known cost")
         ),
         "n_unprofitable": Column(
@@ -110,7 +110,7 @@ YEARS = Shape(
         "growth_rate": Column("fraction", "growth", detail=mark("growth on the same months of the year before")),
         "quantity": Column("quantity", "pieces"),
         "profit_amount": Column("money", "margin"),
-        "margin_share": Column("fraction", "margin, as a share"),
+        "margin_rate": Column("fraction", "margin, as a share"),
         "is_whole": Column("flag", "whole year"),
     },
 )
@@ -136,7 +136,7 @@ VALUES = Shape(
         "last_year_growth_rate": Column("fraction", "on last year"),
         "window_amount": Column("money", "amount of the window"),
         "window_growth_rate": Column("fraction", "window on the one before"),
-        "margin_share": Column("fraction", "margin in the window"),
+        "margin_rate": Column("fraction", "margin in the window"),
         "last_month_amount": Column("money", "amount a month ago"),
         "last_year_amount": Column("money", "amount a year ago"),
         "before_amount": Column("money", "amount of the window before"),
@@ -454,7 +454,7 @@ def describe_totals(sums: pd.DataFrame, periods: dict[str, Days], turnover: Turn
             "n_customers": int(one[f"n_customers_{key}"]),
             "average_order_amount": ratio(known, orders),
             "profit_amount": one[f"profit_amount_{key}"] if turnover.has_profit else None,
-            "margin_share": _margin(one, key, turnover),
+            "margin_rate": _margin(one, key, turnover),
             "n_unprofitable": int(one[f"n_unprofitable_{key}"]) if turnover.has_profit else None,
             "known_amount": known,
             "unknown_amount": amount - known,
@@ -491,7 +491,7 @@ def describe_years(turnover: Turnover, run: Run) -> pd.DataFrame:
                 "growth_rate": change(amount, same["amount"].sum()) if is_comparable else float("nan"),
                 "quantity": float(part["quantity"].sum()) if turnover.has_quantity else None,
                 "profit_amount": profit if turnover.has_profit else None,
-                "margin_share": ratio(profit, costed) if turnover.has_profit else float("nan"),
+                "margin_rate": ratio(profit, costed) if turnover.has_profit else float("nan"),
                 "is_whole": 12 * year + 1 >= first and 12 * year + 12 <= last,
             }
         )
@@ -576,7 +576,7 @@ def describe_values(shown: pd.DataFrame, known: list[str], turnover: Turnover) -
         last_year_growth_rate=[_growth(one, LAST_YEAR, known) for one in rows],
         window_amount=shown["amount_window"],
         window_growth_rate=[_growth(one, BEFORE, known) for one in rows],
-        margin_share=[_margin(pd.Series(one), "window", turnover) for one in rows],
+        margin_rate=[_margin(pd.Series(one), "window", turnover) for one in rows],
         last_month_amount=shown["amount_last_month"] if LAST_MONTH in known else None,
         last_year_amount=shown["amount_last_year"] if has_year else None,
         before_amount=shown["amount_before"] if BEFORE in known else None,
@@ -646,7 +646,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
             _("Net sales of known customers in the month, per order of theirs."),
         ),
         figure(
-            _("margin"), THIS_MONTH, "margin_share", "share",
+            _("margin"), THIS_MONTH, "margin_rate", "share",
             _("Profit as a share of the month's sales whose cost is known."),
         ),
     ]  # fmt: skip
@@ -671,14 +671,14 @@ def findings(result: Result, currency: str) -> list[str]:
             *tell_effects(result, main, currency),
             *tell_extremes(result, BEFORE if BEFORE in result.known else main, currency),
         ]
-    if now["margin_share"] == now["margin_share"]:
+    if now["margin_rate"] == now["margin_rate"]:
         n = int(totals.loc[WINDOW, "n_unprofitable"])
         told.append(
             counted(
                 n,
                 "The margin of the month is {margin}; over the window {n} customer cost more than it brought.",
                 "The margin of the month is {margin}; over the window {n} customers cost more than they brought.",
-                margin=language.percent(now["margin_share"]),
+                margin=language.percent(now["margin_rate"]),
             )
         )
     return told

@@ -40,7 +40,8 @@ PICTURE = "picture.svg"
 ACTIONS = "actions.parquet"
 # So many reasons stand with the number of the rows rejected; the quality report has all of them.
 MAX_REASONS = 3
-# The tables whose rows are what happened to most reports; a report also shows those that its method requires.
+# The tables whose rows are what happened to most reports; a report also shows those that its method requires, and of a source
+# without any of them all.
 ROW_TABLES = ("order_lines", "orders", "contracts")
 
 
@@ -107,9 +108,10 @@ class Page:
         notes = (incomplete_note(self.run, self.meta), *warn(ledger), *warn_of_units(self.tables, self.run))
         self.show_warnings([one for one in notes if one])
         steps = sum_fates(ledger)
+        rows = steps[steps["table"].isin([*ROW_TABLES, *self.module.REQUIRES])]
         self.show_table(
             "rows",
-            steps[steps["table"].isin([*ROW_TABLES, *self.module.REQUIRES])],
+            steps if rows.empty else rows,
             STEPS,
             _("What became of the rows of the source; the quality report has all of it."),
         )

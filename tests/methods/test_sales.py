@@ -282,7 +282,7 @@ def test_superstore(store):
     _, result = store
     assert (100 * result.years["growth_rate"]).tolist()[1:] == pytest.approx([-2.8322, 29.4715, 20.3560], abs=5e-5)
     everything = result.totals.set_index("period").loc["to date"]
-    assert 100 * everything["margin_share"] == pytest.approx(12.4672, abs=5e-5)
+    assert 100 * everything["margin_rate"] == pytest.approx(12.4672, abs=5e-5)
     assert everything["n_unprofitable"] == 155
 
 
