@@ -494,13 +494,14 @@ def _tell_second(second: pd.DataFrame) -> list[str]:
     again = second.loc[EVERYBODY, column]
     if np.isnan(again):
         return []
-    told = _("Of all first-time buyers {share} order again within {days} days").format(
-        share=language.percent(again), days=FIRST_HORIZON
-    )
     year = second.loc[EVERYBODY, f"within_{HORIZONS[-1]}_share"]
-    if not np.isnan(year):
-        told += _(", {share} within a year").format(share=language.percent(year))
-    told += _(".")
+    shares = {"share": language.percent(again), "days": FIRST_HORIZON, "year": language.percent(year)}
+    if np.isnan(year):
+        told = _("Of all first-time buyers {share} order again within {days} days.").format(**shares)
+    else:
+        told = _("Of all first-time buyers {share} order again within {days} days, {year} within a year.").format(
+            **shares
+        )
     if RECENT not in second.index or second[column].isna().any():
         return [told]
     new, old = second.loc[RECENT, column], second.loc[EARLIER, column]
