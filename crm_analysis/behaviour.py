@@ -30,9 +30,9 @@ CHOICE = Shape(
     "one row per number of groups",
     {
         "n_clusters": Column("integer", "groups"),
-        "silhouette": Column("estimate", "silhouette", detail="1: wide apart; 0: no gap between them"),
-        "reference": Column("estimate", "silhouette without groups", detail="the highest of points without groups: spread evenly, or as skewed as the customers"),
-        "stability": Column("estimate", "stability", detail="adjusted Rand index with the groups of samples drawn again: 1 the same, 0 chance"),
+        "silhouette": Column("estimate", "silhouette", detail=mark("1: wide apart; 0: no gap between them")),
+        "reference": Column("estimate", "silhouette without groups", detail=mark("the highest of points without groups: spread evenly, or as skewed as the customers")),
+        "stability": Column("estimate", "stability", detail=mark("adjusted Rand index with the groups of samples drawn again: 1 the same, 0 chance")),
         "is_chosen": Column("flag", "chosen"),
     },
 )  # fmt: skip

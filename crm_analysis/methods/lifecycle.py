@@ -99,7 +99,7 @@ STAGE_TABLE = Shape(
         "amount_share": Column("fraction", "share of the amount"),
         "month_amount": Column("money", "amount this month"),
         "mean_orders": Column("fraction", "orders per customer"),
-        "next_order_rate": Column("fraction", "order in the next month", detail="share of those at this stage at the end of a month who ordered in the next, over the last twelve months"),
+        "next_order_rate": Column("fraction", "order in the next month", detail=mark("share of those at this stage at the end of a month who ordered in the next, over the last twelve months")),
         "n_customers_previous_month": Column("integer", "customers a month ago"),
         "n_customers_last_year": Column("integer", "customers a year ago"),
     },
@@ -469,6 +469,7 @@ def findings(result: Result, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     frame, rates = result.stages.set_index("stage"), result.rates.iloc[-1]
     active, buyers = frame.loc[list(ACTIVE)], frame.drop(PROSPECT)
+    n_declining = frame.loc[DECLINING, "n_customers"]
     n_active, n_before = (int(active[one].sum()) for one in ("n_customers", "n_customers_previous_month"))
     told = [
         _("{active} of {n} customers are active ({share}); {lapsed} have lapsed and brought {amount} to date.").format(
@@ -480,7 +481,7 @@ def findings(result: Result, currency: str) -> list[str]:
           " last month.").format(
             new=language.integer(rates["n_new"]), back=language.integer(rates["n_won_back"]),
             lapsed=language.integer(rates["n_lapsed"]), change=language.signed(n_active - n_before, language.integer)),
-        counted(frame.loc[DECLINING, "n_customers"],
+        counted(n_declining,
             "{n} customer is declining and has brought {amount} to date: the one to reach before they are lost.",
             "{n} customers are declining and have brought {amount} to date: those to reach before they are lost.",
             amount=language.short_money(frame.loc[DECLINING, "amount"], currency)),
