@@ -199,4 +199,4 @@ def name_clusters(model: Model) -> list[str]:
         far = sorted(model.features, key=lambda one: -abs(model.centre(cluster, one)))
         ranked.append([_(WORDS[one][model.centre(cluster, one) < 0]) for one in far])
     n = next((n for n in range(2, len(model.features)) if len({tuple(one[:n]) for one in ranked}) == len(ranked)), None)
-    return [", ".join(one[: n or len(one)]) for one in ranked]
+    return [language.listed(one[: n or len(one)]) for one in ranked]

@@ -184,7 +184,7 @@ def bar_panels(frame: pd.DataFrame, by: str, name: str, values: dict[str, str], 
     """Two horizontal bars per row, in a small chart of its own for each value of ``by``, all on the same scale; ``values``: column → name in the
     legend."""
     every = list(dict.fromkeys(frame[by]))
-    parts = [frame[frame[by] == one].head(MAX_BARS // 2) for one in every[:MAX_PANELS]]
+    parts = [frame[frame[by] == one].head(MAX_BARS) for one in every[:MAX_PANELS]]
     slots = [max(map(len, parts[at : at + 2])) for at in range(0, len(parts), 2)] or [1]
     heights = [0.55 + 0.36 * n for n in slots]
     drawing, panels = plt.subplots(

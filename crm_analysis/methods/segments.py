@@ -303,6 +303,8 @@ def describe_clusters(now: Table, before: Table, past: Table, model: Model) -> p
 
 def describe_profile(clusters: pd.DataFrame, now: Table) -> pd.DataFrame:
     """One row per kind of behaviour and one column per cluster: its mean over that of all customers."""
+    if clusters.empty:
+        return pd.DataFrame(columns=["behaviour"])
     means = engine.collect(now.select(*[nw.col(one).cast(nw.Float64).mean() for one in BEHAVIOUR]), 1).iloc[0]
     ratios = {
         one: clusters[one].astype(float) / means[one] if means[one] else clusters[one] * np.nan for one in BEHAVIOUR
