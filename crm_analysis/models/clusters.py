@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 N_REFERENCES = 3
 # Of a column's deviation.
-BLUR = 0.4
+BLUR = 0.25
 
 
 def fit(X: np.ndarray, k: int, seed: int, n_init: int = 10) -> KMeans:
