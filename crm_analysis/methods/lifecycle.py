@@ -104,6 +104,11 @@ STAGE_TABLE = Shape(
         "n_customers_last_year": Column("integer", "customers a year ago"),
     },
 )  # fmt: skip
+# What of it is shown: the shares stand in a chart above.
+SHOWN = (
+    "stage", "n_customers", "n_customers_previous_month", "n_customers_last_year", "amount", "month_amount", "mean_orders",
+    "next_order_rate",
+)  # fmt: skip
 HISTORY = Shape(
     "one row per month and stage",
     {
