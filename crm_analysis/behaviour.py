@@ -30,9 +30,9 @@ CHOICE = Shape(
     "one row per number of groups",
     {
         "n_clusters": Column("integer", "groups"),
-        "silhouette": Column("estimate", "silhouette", detail="1: wide apart; 0: no gap between them"),
-        "reference": Column("estimate", "silhouette without groups", detail="of points that are spread evenly over the same space"),
-        "stability": Column("estimate", "stability", detail="adjusted Rand index with the groups of samples drawn again: 1 the same, 0 chance"),
+        "silhouette": Column("estimate", "silhouette", detail=mark("1: wide apart; 0: no gap between them")),
+        "reference": Column("estimate", "silhouette without groups", detail=mark("the highest of points without groups: spread evenly, or as skewed as the customers")),
+        "stability": Column("estimate", "stability", detail=mark("adjusted Rand index with the groups of samples drawn again: 1 the same, 0 chance")),
         "is_chosen": Column("flag", "chosen"),
     },
 )  # fmt: skip
@@ -46,7 +46,7 @@ class Fitting:
     max_clusters: int = 6
     min_silhouette: float = 0.26
     silhouette_slack: float = 0.05
-    min_gain: float = 0.03
+    min_gain: float = 0.04
     min_stability: float = 0.75
     n_bootstraps: int = 10
     max_sample: int = 2000
@@ -144,7 +144,7 @@ def refuse(tried: pd.DataFrame, params: Fitting) -> str:
     best = tried.loc[tried["silhouette"].idxmax()]
     return _(
         "No groups by behaviour: what customers do passes smoothly from one to the next. The silhouette is {silhouette} at best"
-        " ({reference} for evenly spread points; it takes {gain} more, and at least {least}), the stability {stability} (it takes {stable})."
+        " ({reference} for points without groups; it takes {gain} more, and at least {least}), the stability {stability} (it takes {stable})."
         " Groups with chosen limits, as in RFM, are still of use."
     ).format(
         silhouette=language.decimal(best["silhouette"], 2), least=language.decimal(params.min_silhouette, 2),
@@ -199,4 +199,4 @@ def name_clusters(model: Model) -> list[str]:
         far = sorted(model.features, key=lambda one: -abs(model.centre(cluster, one)))
         ranked.append([_(WORDS[one][model.centre(cluster, one) < 0]) for one in far])
     n = next((n for n in range(2, len(model.features)) if len({tuple(one[:n]) for one in ranked}) == len(ranked)), None)
-    return [", ".join(one[: n or len(one)]) for one in ranked]
+    return [language.listed(one[: n or len(one)]) for one in ranked]

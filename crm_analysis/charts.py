@@ -193,7 +193,7 @@ def bar_panels(frame: pd.DataFrame, by: str, name: str, values: dict[str, str], 
     """Two horizontal bars per row, in a small chart of its own for each value of ``by``, all on the same scale; ``values``: column → name in the
     legend."""
     every = list(dict.fromkeys(frame[by]))
-    parts = [frame[frame[by] == one].head(MAX_BARS // 2) for one in every[:MAX_PANELS]]
+    parts = [frame[frame[by] == one].head(MAX_BARS) for one in every[:MAX_PANELS]]
     slots = [max(map(len, parts[at : at + 2])) for at in range(0, len(parts), 2)] or [1]
     heights = [0.55 + 0.36 * n for n in slots]
     drawing, panels = plt.subplots(
@@ -228,15 +228,17 @@ def bar_panels(frame: pd.DataFrame, by: str, name: str, values: dict[str, str], 
 def pie(frame: pd.DataFrame, name: str, value: str, show: Show, ax: Axes | None = None) -> Axes:
     """Slices of a whole, clockwise from the top in the frame's order, each with its name and number beside it."""
     ax = _axes(ax, 4.8, 2.4)
+    frame = frame[frame[value].astype(float) > 0]
     numbers = frame[value].astype(float).to_numpy()
     texts = [
         f"{label(one, MAX_SHORT)}  {_show(number, show)}" for one, number in zip(frame[name], numbers, strict=True)
     ]
-    wedges, _texts = ax.pie(
-        numbers, colors=[LINES[at % len(LINES)] for at in range(len(numbers))], startangle=90, counterclock=False,
-        wedgeprops={"edgecolor": GROUND, "linewidth": 1.5},
-    )  # fmt: skip
-    ax.legend(wedges, texts, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1.2, labelcolor=INK)
+    if len(numbers):
+        wedges, _texts = ax.pie(
+            numbers, colors=[LINES[at % len(LINES)] for at in range(len(numbers))], startangle=90, counterclock=False,
+            wedgeprops={"edgecolor": GROUND, "linewidth": 1.5},
+        )  # fmt: skip
+        ax.legend(wedges, texts, loc="center left", bbox_to_anchor=(1, 0.5), handlelength=1.2, labelcolor=INK)
     return _say(ax, f"{_list(frame[name].to_list(), numbers, show)}.")
 
 

@@ -243,6 +243,25 @@ def test_a_waterfall_goes_down_from_the_whole_to_what_remains():
     assert "read 10.10, taken 4.05" in ax.figure.get_label()
 
 
+def test_each_panel_of_bars_is_a_part_of_the_frame():
+    frame = pd.DataFrame(
+        {"by": ["a", "a", "b"], "name": ["x", "y", "z"], "share": [0.5, 0.5, 1.0], "other": [0.2, 0.8, 1.0]}
+    )
+    drawing = charts.bar_panels(frame, "by", "name", BARS, language.percent).figure
+    shown = [panel for panel in drawing.axes if panel.get_visible()]
+    assert [panel.get_title(loc="left") for panel in shown] == ["a", "b"]
+    assert [[patch.get_width() for patch in panel.patches] for panel in shown] == [[0.5, 0.5, 0.2, 0.8], [1.0, 1.0]]
+    assert [[one.get_text() for one in panel.get_yticklabels()] for panel in shown] == [["x", "y"], ["z"]]
+    assert "x 50.0%, y 50.0%" in drawing.get_label()
+
+
+def test_slices_are_shares_of_the_frame_and_nothing_makes_no_pie():
+    ax = charts.pie(pd.DataFrame({"name": ["a", "b", "c"], "share": [3.0, 1.0, 0.0]}), "name", "share", str)
+    assert [(one.theta2 - one.theta1) % 360 for one in ax.patches] == pytest.approx([270, 90])
+    assert [one.get_text() for one in ax.get_legend().get_texts()] == ["a  3.0", "b  1.0"]
+    assert not charts.pie(pd.DataFrame({"name": ["a"], "share": [0.0]}), "name", "share", str).patches
+
+
 def test_each_panel_of_waterfalls_is_a_part_of_the_frame():
     parts = [fall(["blank"], 100.0).assign(table="a"), fall(["blank", "rejected"], 9.0).assign(table="b")]
     drawing = charts.waterfalls(pd.concat(parts), "table", "name", "n", language.integer, xlabel="rows").figure

@@ -7,7 +7,16 @@ from datetime import date
 import pytest
 
 from crm_analysis import engine
-from crm_analysis.cohorts import cohort_of, cumulate_amounts, list_cohorts
+from crm_analysis.cohorts import (
+    RETENTION,
+    average_retention,
+    cohort_of,
+    cumulate_amounts,
+    list_cohorts,
+    name_of,
+    number_of,
+    retain,
+)
 from crm_analysis.customers import known_orders, materialise_customers
 
 ROWS = [
@@ -59,3 +68,35 @@ def test_amounts_per_customer_by_hand(tables):
 def test_a_cohort_of_today_has_no_curve(make_orders):
     tables = {"orders": make_orders([("a", "2024-08-10", "10.00")])}
     assert cumulate_amounts(tables, customers(tables), AS_OF).empty
+
+
+def test_retention_by_hand(tables):
+    """a and c come back in July and not; b returns something in May, which is no order; c's return before the first order counts
+    with it."""
+    found = retain(tables, AS_OF)
+    RETENTION.check(found.columns)
+    active = {name: part["n_active"].tolist() for name, part in found.groupby("cohort_month")}
+    assert active == {
+        "2024-02": [1, 1, 0, 0, 0, 1, 0], "2024-03": [1, 0, 0, 0, 0, 0], "2024-06": [1, 0, 0], "2024-08": [1],
+    }  # fmt: skip
+    amounts = {name: part["amount"].tolist() for name, part in found.groupby("cohort_month")}
+    assert amounts["2024-02"] == [10, 14, 14, 14, 14, 20, 20]
+    assert amounts["2024-03"] == [20, 20, 12, 12, 12, 12]
+    assert amounts["2024-06"] == [6, 6, 6]
+    assert sum(own[-1] for own in amounts.values()) == 47
+    assert found.loc[found["cohort_month"] == "2024-02", "active_share"].tolist() == active["2024-02"]
+
+
+def test_longer_cohorts_go_as_far_as_all_their_months(tables):
+    """Of the first quarter February has been seen for six months and March for five."""
+    people = customers(tables)
+    curves = average_retention(retain(tables, AS_OF), list_cohorts(people, AS_OF))
+    found = {name: part["active_share"].tolist() for name, part in curves.groupby("cohort")}
+    assert found == {"2024 Q1": [0.5, 0.0, 0.0, 0.0, 0.5], "2024 Q2": [0.0, 0.0]}
+    assert curves["months_since_first"].tolist() == [1, 2, 3, 4, 5, 1, 2]
+
+
+@pytest.mark.parametrize("month", ["1969-12", "2024-01", "2024-12"])
+def test_months_are_counted_and_named(month):
+    assert name_of(number_of(month)) == month
+    assert number_of("2025-01") - number_of("2024-12") == 1

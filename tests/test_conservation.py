@@ -42,7 +42,7 @@ def results(tables):
     return of
 
 
-@pytest.mark.parametrize("name", ["rfm", "decile", "ltv", "cpm", "value_matrix"])
+@pytest.mark.parametrize("name", ["rfm", "decile", "ltv", "cpm", "value_matrix", "segments"])
 def test_everyone_is_there_once_with_all_their_money(name, results, company):
     customers, _ = company
     frame = engine.collect(results(name).customers, 10_000)
@@ -51,7 +51,7 @@ def test_everyone_is_there_once_with_all_their_money(name, results, company):
         assert sum(frame["net_amount"]) == sum(customers["net_amount"])
     if "amount" in frame:
         assert sum(frame["amount"]) == sum(customers["net_amount"])
-    for column in ("segment", "decile"):
+    for column in ("segment", "decile", "cluster"):
         assert column not in frame or frame[column].notna().all()
 
 
@@ -65,7 +65,10 @@ def test_money_without_a_customer_and_with_one_is_all_money(tables, company):
 
 @pytest.mark.parametrize(
     ("name", "frame"),
-    [("rfm", "segments"), ("rfm", "cells"), ("decile", "all_time"), ("cpm", "groups"), ("value_matrix", "quadrants")],
+    [
+        ("rfm", "segments"), ("rfm", "cells"), ("decile", "all_time"), ("cpm", "groups"), ("value_matrix", "quadrants"),
+        ("segments", "clusters"),
+    ],
 )
 def test_groups_hold_all_customers_and_all_money(name, frame, results, company):
     customers, _ = company
@@ -96,3 +99,16 @@ def test_churn_has_everyone_once_in_each_part(results, company):
 def test_every_group_of_a_dimension_of_ctb_has_everyone(results):
     groups = results("ctb").groups.groupby("dimension")["n_customers"].sum()
     assert groups.nunique() == 1
+
+
+def test_everyone_is_at_one_stage_and_prospects_have_no_money(results, company):
+    customers, _ = company
+    frame = engine.collect(results("lifecycle").customers, 10_000)
+    assert frame["customer_id"].is_unique
+    assert frame["stage"].notna().all()
+    prospects = frame["stage"] == "prospect"
+    assert sorted(frame.loc[~prospects, "customer_id"]) == sorted(customers["customer_id"])
+    assert sum(frame["net_amount"]) == sum(customers["net_amount"])
+    assert sum(frame.loc[prospects, "net_amount"]) == 0
+    stages = results("lifecycle").stages
+    assert (stages["n_customers"].sum(), sum(stages["amount"])) == (len(frame), sum(customers["net_amount"]))

@@ -564,11 +564,6 @@ def describe_accounts(frame: pd.DataFrame) -> pd.DataFrame:
     return ACCOUNTS.frame(frame.assign(**{one: frame[one].astype("Float64").astype("Int64") for one in whole}))
 
 
-def filled(frame: pd.DataFrame, columns: tuple[str, ...]) -> list[str]:
-    """Those of the columns in which anything is known, and of the ages of what is open those with an amount."""
-    return [one for one in columns if frame[one].notna().any() and (one not in KEYS or any(frame[one].dropna()))]
-
-
 def with_profit(accounts: pd.DataFrame) -> pd.DataFrame:
     """Those whose profit is known."""
     return accounts[accounts["result_amount"].notna()].reset_index(drop=True)

@@ -99,10 +99,15 @@ STAGE_TABLE = Shape(
         "amount_share": Column("fraction", "share of the amount"),
         "month_amount": Column("money", "amount this month"),
         "mean_orders": Column("fraction", "orders per customer"),
-        "next_order_rate": Column("fraction", "order in the next month", detail="share of those at this stage at the end of a month who ordered in the next, over the last twelve months"),
+        "next_order_rate": Column("fraction", "order in the next month", detail=mark("share of those at this stage at the end of a month who ordered in the next, over the last twelve months")),
         "n_customers_previous_month": Column("integer", "customers a month ago"),
         "n_customers_last_year": Column("integer", "customers a year ago"),
     },
+)  # fmt: skip
+# What of it is shown: the shares stand in a chart above.
+SHOWN = (
+    "stage", "n_customers", "n_customers_previous_month", "n_customers_last_year", "amount", "month_amount", "mean_orders",
+    "next_order_rate",
 )  # fmt: skip
 HISTORY = Shape(
     "one row per month and stage",
@@ -469,6 +474,7 @@ def findings(result: Result, currency: str) -> list[str]:
     """What the numbers say, most important first."""
     frame, rates = result.stages.set_index("stage"), result.rates.iloc[-1]
     active, buyers = frame.loc[list(ACTIVE)], frame.drop(PROSPECT)
+    n_declining = frame.loc[DECLINING, "n_customers"]
     n_active, n_before = (int(active[one].sum()) for one in ("n_customers", "n_customers_previous_month"))
     told = [
         _("{active} of {n} customers are active ({share}); {lapsed} have lapsed and brought {amount} to date.").format(
@@ -480,7 +486,7 @@ def findings(result: Result, currency: str) -> list[str]:
           " last month.").format(
             new=language.integer(rates["n_new"]), back=language.integer(rates["n_won_back"]),
             lapsed=language.integer(rates["n_lapsed"]), change=language.signed(n_active - n_before, language.integer)),
-        counted(frame.loc[DECLINING, "n_customers"],
+        counted(n_declining,
             "{n} customer is declining and has brought {amount} to date: the one to reach before they are lost.",
             "{n} customers are declining and have brought {amount} to date: those to reach before they are lost.",
             amount=language.short_money(frame.loc[DECLINING, "amount"], currency)),
@@ -494,13 +500,14 @@ def _tell_second(second: pd.DataFrame) -> list[str]:
     again = second.loc[EVERYBODY, column]
     if np.isnan(again):
         return []
-    told = _("Of all first-time buyers {share} order again within {days} days").format(
-        share=language.percent(again), days=FIRST_HORIZON
-    )
     year = second.loc[EVERYBODY, f"within_{HORIZONS[-1]}_share"]
-    if not np.isnan(year):
-        told += _(", {share} within a year").format(share=language.percent(year))
-    told += _(".")
+    shares = {"share": language.percent(again), "days": FIRST_HORIZON, "year": language.percent(year)}
+    if np.isnan(year):
+        told = _("Of all first-time buyers {share} order again within {days} days.").format(**shares)
+    else:
+        told = _("Of all first-time buyers {share} order again within {days} days, {year} within a year.").format(
+            **shares
+        )
     if RECENT not in second.index or second[column].isna().any():
         return [told]
     new, old = second.loc[RECENT, column], second.loc[EARLIER, column]

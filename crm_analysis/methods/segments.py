@@ -11,10 +11,11 @@ periods has no customers, all is due to their number. *Clusters*: k-means on beh
 order, orders, amount per order, days from the first to the last order and lines per order, each as log(1 + x) and
 scaled to mean 0 and deviation 1. Fitted on a sample drawn by a seed; everybody belongs to the nearest centre. Numbers
 of clusters that count have a mean silhouette of ``min_silhouette`` (Kaufman and Rousseeuw 1990: below it there is no
-substantial structure) and ``min_gain`` more than points without clusters have, and reappear when the sample is drawn
-again (bootstrap, adjusted Rand index, ``min_stability``; Hennig 2007). Of those within ``silhouette_slack`` of the
-highest silhouette the largest number is taken: it tells more. Where none counts, there are no clusters, and the
-report says so. A cluster is named by what stands out in its centre.
+substantial structure) and ``min_gain`` more than points without clusters have (spread evenly, or column by column as
+the customers are, without gaps; after Tibshirani et al. 2001), and reappear when the sample is drawn again
+(bootstrap, adjusted Rand index, ``min_stability``; Hennig 2007). Of those within ``silhouette_slack`` of the highest
+silhouette the largest number is taken: it tells more. Where none counts, there are no clusters, and the report says
+so. A cluster is named by what stands out in its centre.
 
 Source: L. S. Shapley (1953); B. W. Ang (2004) on decompositions; P. J. Rousseeuw (1987) for the silhouette; L. Hubert
 and P. Arabie (1985) for the index.
@@ -97,12 +98,12 @@ PARTS = Shape(
     {
         "attribute": Column("text", "attribute"),
         "part": Column("text", "part", own=(OTHER, NOT_KNOWN)),
-        "n_customers": Column("integer", "customers", detail="customers with an order in the last twelve months"),
+        "n_customers": Column("integer", "customers", detail=mark("customers with an order in the last twelve months")),
         "customer_share": Column("fraction", "share of customers"),
         "amount": Column("money", "amount of twelve months"),
         "amount_share": Column("fraction", "share of the amount"),
         "mean_amount": Column("money", "amount per customer"),
-        "growth_rate": Column("fraction", "growth of the amount", detail="on the twelve months before; empty where the data do not reach so far"),
+        "growth_rate": Column("fraction", "growth of the amount", detail=mark("on the twelve months before; empty where the data do not reach so far")),
         "n_customers_previous_month": Column("integer", "customers a month ago"),
         "n_customers_last_year": Column("integer", "customers a year ago"),
     },
@@ -129,7 +130,7 @@ CLUSTERS = Shape(
         "customer_share": Column("fraction", "share of customers"),
         "amount": Column("money", "amount to date"),
         "amount_share": Column("fraction", "share of the amount"),
-        **{one: Column("fraction", meaning, detail="mean over the customers of the group") for one, meaning in BEHAVIOUR.items()},
+        **{one: Column("fraction", meaning, detail=mark("mean over the customers of the group")) for one, meaning in BEHAVIOUR.items()},
         "n_customers_previous_month": Column("integer", "customers a month ago"),
         "n_customers_last_year": Column("integer", "customers a year ago"),
     },
@@ -302,6 +303,8 @@ def describe_clusters(now: Table, before: Table, past: Table, model: Model) -> p
 
 def describe_profile(clusters: pd.DataFrame, now: Table) -> pd.DataFrame:
     """One row per kind of behaviour and one column per cluster: its mean over that of all customers."""
+    if clusters.empty:
+        return pd.DataFrame(columns=["behaviour"])
     means = engine.collect(now.select(*[nw.col(one).cast(nw.Float64).mean() for one in BEHAVIOUR]), 1).iloc[0]
     ratios = {
         one: clusters[one].astype(float) / means[one] if means[one] else clusters[one] * np.nan for one in BEHAVIOUR
@@ -500,9 +503,10 @@ def plot_parts(parts: pd.DataFrame) -> Axes:
 
 
 def list_slices(parts: pd.DataFrame, lead: str) -> pd.DataFrame:
-    """PARTS of the lead attribute where they are few enough for a pie, and none is below zero."""
+    """PARTS of the lead attribute where they are few enough for a pie, and there is something to share."""
     own = parts[parts["attribute"] == lead]
-    is_pie = len(own) <= MOST_SLICES and (own["amount_share"].astype(float) >= 0).all()
+    shares = own["amount_share"].astype(float)
+    is_pie = len(own) <= MOST_SLICES and (shares >= 0).all() and shares.sum() > 0
     return own if is_pie else own.head(0)
 
 
