@@ -11,7 +11,7 @@ import io
 from collections.abc import Collection, Sequence
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from babel import Locale
@@ -90,7 +90,13 @@ def together(*sentences: str) -> str:
 
 
 def integer(value: Number) -> str:
-    return format_decimal(value, format="#,##0", locale=_active["locale"])
+    return _write_integer(value, _active["locale"])
+
+
+@lru_cache(maxsize=10_000)
+def _write_integer(value: Number, locale: Locale) -> str:
+    """Kept, since the reasons of a long list have the same few numbers over and over."""
+    return format_decimal(value, format="#,##0", locale=locale)
 
 
 def decimal(value: Number, digits: int = 1) -> str:

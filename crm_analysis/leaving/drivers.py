@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from crm_analysis import language
@@ -44,7 +46,7 @@ def label(attribute: str) -> str:
     return attribute.replace("_", " ")
 
 
-def say_of_orders(driver: str, row: pd.Series) -> str:
+def say_of_orders(driver: str, row: Mapping[str, object]) -> str:
     """A driver of OF_ORDERS, or an attribute, of one customer; nothing of an amount that did not fall."""
     if driver in ("silence", "frequency") and row["n_order_days"] == 1:
         return _("only one order, {days} days ago").format(days=language.integer(row["days_since_last_order"]))
@@ -68,7 +70,7 @@ def say_of_orders(driver: str, row: pd.Series) -> str:
     return _say_attribute(driver, row)
 
 
-def say_of_contracts(driver: str, row: pd.Series) -> str:
+def say_of_contracts(driver: str, row: Mapping[str, object]) -> str:
     """A driver of OF_CONTRACTS, or an attribute, of one customer."""
     if driver == "time as a customer":
         return _("customer for {n} months").format(n=language.plain(row["tenure_months"]))
@@ -77,7 +79,7 @@ def say_of_contracts(driver: str, row: pd.Series) -> str:
     return _say_attribute(driver, row)
 
 
-def _say_attribute(driver: str, row: pd.Series) -> str:
+def _say_attribute(driver: str, row: Mapping[str, object]) -> str:
     value = row[driver.replace(" ", "_")]
     text = value if isinstance(value, str) else "" if pd.isna(value) else language.plain(value)
     return _("{attribute}: {value}").format(attribute=_(driver), value=text or _("not known"))

@@ -321,7 +321,7 @@ def score(table: Table, outlook: Outlook) -> Table:
     return _map(rows, forecast, {"customer_id": "VARCHAR", "churn_prob": "DOUBLE"})
 
 
-Say = Callable[[str, pd.Series], str]
+Say = Callable[[str, Mapping[str, object]], str]
 
 
 def explain(table: Table, outlook: Outlook, say: Say, others: Sequence[str]) -> Table:
@@ -330,13 +330,14 @@ def explain(table: Table, outlook: Outlook, say: Say, others: Sequence[str]) -> 
 
     def tell(frame: pd.DataFrame) -> pd.DataFrame:
         rows = _as_rows(frame, outlook.learning.features)
-        raised = classifier.occlude(outlook.model, rows, outlook.usual)
+        occluded = classifier.occlude(outlook.model, rows, outlook.usual)
+        raised, names_of = occluded.to_numpy(), list(occluded)
         least = LEAST_SHARE * classifier.predict(outlook.model, rows)
-        order = raised.to_numpy().argsort(axis=1, kind="stable")[:, ::-1]
+        order = raised.argsort(axis=1, kind="stable")[:, ::-1]
         reasons = []
-        for place, (_index, row) in enumerate(frame.iterrows()):
-            names = [raised.columns[one] for one in order[place] if raised.iat[place, one] > 0]
-            strong = [one for one in names if raised[one].iat[place] > least[place]]
+        for place, row in enumerate(frame.to_dict("records")):
+            own = {names_of[one]: raised[place, one] for one in order[place] if raised[place, one] > 0}
+            names, strong = list(own), [one for one, by in own.items() if by > least[place]]
             # Two drivers may say the same. Where none is strong, the strongest that says something.
             said = list(dict.fromkeys(filter(None, (say(one, row) for one in strong))))[:N_REASONS]
             said = said or list(filter(None, (say(one, row) for one in names)))[:1]

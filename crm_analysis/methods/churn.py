@@ -214,7 +214,8 @@ def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
         return known if attributes is None else known.join(attributes, on="customer_id", how="left")
 
     cutoffs = list_cutoffs(first_day, run.as_of, params)
-    sampled = sample(days, len(cutoffs), params)
+    share = share_to_learn_from(days, len(cutoffs), params)
+    sampled = sample(days, share, params)
     marked = {
         day: histories.mark_silent(know(sampled, day), days, day, params.horizon_days)
         for day in map(day_number, cutoffs)
@@ -237,7 +238,7 @@ def analyse_orders(tables: Tables, run: Run, params: Params) -> Part:
         scored, outlook, drivers.say_of_orders, drivers.ORDER_FACTS, params,
         losses.lose_by_month(partial(lose_orders, days, params), first_day + timedelta(params.lapse_days), run),
         {"stage": ORDER_STAGES, "acquired": ACQUIRED},
-        facts={"n_lost_to_date": engine.n_rows(lapsed)}, warnings=notes,
+        facts={"n_lost_to_date": engine.n_rows(lapsed), "learned_share": share}, warnings=notes,
     )  # fmt: skip
 
 
@@ -292,10 +293,14 @@ def list_cutoffs(first_day: date, as_of: date, params: Params) -> list[date]:
     return [one for one in days if one >= first_day + timedelta(params.min_past_days)]
 
 
-def sample(table: Table, n_cutoffs: int, params: Params) -> Table:
-    """The rows of as many customers as make ``max_training_rows`` over all cut-offs at most."""
+def share_to_learn_from(table: Table, n_cutoffs: int, params: Params) -> float:
+    """The share of the customers whose rows over all cut-offs are about ``max_training_rows``; 1 where there are no more."""
     n = engine.n_rows(table.select("customer_id").unique())
-    share = min(1.0, params.max_training_rows / max(n * n_cutoffs, 1))
+    return min(1.0, params.max_training_rows / max(n * n_cutoffs, 1))
+
+
+def sample(table: Table, share: float, params: Params) -> Table:
+    """The rows of this share of the customers, always the same ones for a seed."""
     return engine.materialise(histories.sample_customers(table, share, params.seed)) if share < 1 else table
 
 
@@ -388,7 +393,7 @@ def analyse_contracts(tables: Tables, run: Run, params: Params) -> Part:
         lost = terms.price(now.with_columns(is_lost=is_lost)).filter("is_lost")
     else:
         marked = terms.price(now.with_columns(is_lost=~nw.col("is_running")))
-        rows = collect_rows(sample(marked, 1, params), features, params)
+        rows = collect_rows(sample(marked, share_to_learn_from(marked, 1, params), params), features, params)
         outlook = outcomes.learn_once(rows, learning, alone={TENURE_ALONE: "tenure_months"}, file="contracts")
         lost_by_month = {run.month: terms.add_tenure_stage(marked, "tenure")}
         lost = marked.filter("is_lost")
@@ -417,7 +422,8 @@ def follow_contracts(
     cutoffs = list_cutoffs(first_day, run.as_of, params)
     if not cutoffs:
         raise NotEnoughData("E-MIN-1", _("the first contract is of {day}").format(day=first_day), file="contracts")
-    sampled, horizon = sample(contracts, len(cutoffs), params), timedelta(params.horizon_days)
+    share, horizon = share_to_learn_from(contracts, len(cutoffs), params), timedelta(params.horizon_days)
+    sampled = sample(contracts, share, params)
     rows = [
         (day_number(day), collect_rows(terms.lose_contracts(sampled, day, day + horizon), learning.features, params))
         for day in cutoffs
@@ -513,6 +519,10 @@ def assumptions(result: Result, params: Params, currency: str) -> pd.DataFrame:
         (_("of those who would leave, a contact keeps (success_rate)"), language.percent(params.success_rate)),
         (_("the forecast that scores (classifier)"), _(outcomes.KIND_NAMES[params.classifier])),
     ]
+    share = result.orders.facts.get("learned_share", 1.0)
+    if share < 1:
+        drawn = _("{share} of the customers, drawn by lot; everybody is scored").format(share=language.percent(share))
+        pairs.append((_("it learned, and was judged, from (max_training_rows, seed)"), drawn))
     return ASSUMPTIONS.frame(pd.DataFrame(pairs, columns=list(ASSUMPTIONS.columns)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -764,6 +765,14 @@ def test_cdnow_from_end_to_end(cdnow, connection):
 def sampled(sample, connection) -> churn.Result:
     params = churn.Params(max_training_rows=40_000)
     return churn.analyse(warehouse.open_tables(sample, connection), Run(source="sample", month="2026-10"), params)
+
+
+def test_a_sample_that_it_learned_from_is_told_as_one(sampled):
+    settings = churn.assumptions(sampled, churn.Params(), "EUR").set_index("assumption")["setting"]
+    told = settings["it learned, and was judged, from (max_training_rows, seed)"]
+    assert told == f"{sampled.orders.facts['learned_share']:.1%} of the customers, drawn by lot; everybody is scored"
+    whole = churn.Part(facts=sampled.orders.facts | {"learned_share": 1.0}, customers=sampled.customers)
+    assert len(churn.assumptions(replace(sampled, orders=whole), churn.Params(), "EUR")) == len(settings) - 1
 
 
 def test_the_sample_company_has_left_whom_the_forecast_says(sampled):
