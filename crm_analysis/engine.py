@@ -232,9 +232,8 @@ def add_lot(table: Table, name: str, column: str, seed: int) -> Table:
     drawn = FunctionExpression(
         "md5", FunctionExpression("format", ConstantExpression(f"{{}} {seed}"), ColumnExpression(column))
     )
-    digits = FunctionExpression(
-        "concat", ConstantExpression("0x"), FunctionExpression("left", drawn, ConstantExpression(15))
-    )
+    first = FunctionExpression("left", drawn, ConstantExpression(15))
+    digits = FunctionExpression("format", ConstantExpression("0x{}"), first)
     return _add(table, {name: digits.cast(duckdb.sqltype("BIGINT"))})
 
 

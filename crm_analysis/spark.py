@@ -28,9 +28,8 @@ def start(memory_limit: str) -> SparkSession:
     if "SPARK_REMOTE" not in os.environ:
         # Spark itself would take whatever is called python3.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        builder = builder.config("spark.driver.memory", memory_limit.removesuffix("B")).config(
-            "spark.ui.enabled", "false"
-        )
+        quiet = {"spark.ui.enabled": "false", "spark.ui.showConsoleProgress": "false"}
+        builder = builder.config(map={"spark.driver.memory": memory_limit.removesuffix("B"), **quiet})
     session = builder.getOrCreate()
     # What cannot be computed is an error, not an empty cell.
     session.conf.set("spark.sql.ansi.enabled", "true")
