@@ -66,7 +66,11 @@ def test_money_without_a_customer_and_with_one_is_all_money(tables, company):
 @pytest.mark.parametrize(
     ("name", "frame"),
     [
-        ("rfm", "segments"), ("rfm", "cells"), ("decile", "all_time"), ("cpm", "groups"), ("value_matrix", "quadrants"),
+        ("rfm", "segments"),
+        ("rfm", "cells"),
+        ("decile", "all_time"),
+        ("cpm", "groups"),
+        ("value_matrix", "quadrants"),
         ("segments", "clusters"),
     ],
 )
