@@ -163,7 +163,9 @@ def draw_waterfalls(own: list, largest: float = 541_909) -> Axes:
 def draw_tiles(own: list, largest: float = 9e5) -> Axes:
     own = list(dict.fromkeys(own))
     n = len(own)
-    frame = pd.DataFrame({"state": np.repeat(["active", "lapsed"], n), "name": own * 2, "share": numbers(2 * n, largest)})
+    frame = pd.DataFrame(
+        {"state": np.repeat(["active", "lapsed"], n), "name": own * 2, "share": numbers(2 * n, largest)}
+    )
     frame["heads"] = [language.integer(one) for one in frame["share"]]
     frame["change"] = "+1,234 on last month"
     return charts.tiles(frame, "state", "name", "share", ["heads", "change", "change"], xlabel="customers")
@@ -574,7 +576,10 @@ def test_the_ground_is_the_page_s():
         ("histogram", "days: need attention 0 300, need attention 1 330. customers: 0–18 "),
         ("curve", "share of the customers → share of the amount: 0% → 0%, 50% → 88%, 100% → 100%. need attention 0."),
         ("points", "forecast → happened: 2.0% → 2.2%, 70.0% → 77.0%."),
-        ("tiles", "customers: active, need attention 0: 900,000, +1,234 on last month; active, need attention 1: 391,748"),
+        (
+            "tiles",
+            "customers: active, need attention 0: 900,000, +1,234 on last month; active, need attention 1: 391,748",
+        ),
         ("quadrants", "amount → orders: need attention 0; need attention 1."),
     ],
 )
