@@ -234,9 +234,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.models", description=__doc__)
     parser.add_argument("--customers", type=int, default=1_000_000, help="customers simulated; also ten times as many")
     parser.add_argument("--repeat", type=int, default=3, help="measurements of each variant")
-    parser.add_argument(
-        "--peers", type=Path, default=PEERS_FOLDER, help="the folder of the peers' environments"
-    )
+    parser.add_argument("--peers", type=Path, default=PEERS_FOLDER, help="the folder of the peers' environments")
     parser.add_argument("--measure", nargs=4, help=argparse.SUPPRESS)
     parser.add_argument("--judge", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
