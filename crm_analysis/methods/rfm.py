@@ -83,7 +83,7 @@ ADVICE_TABLE = Shape(
         "segment": Column("label", "segment"),
         "priority": Column("integer", "priority, 1 first"),
         "n_customers": Column("integer", "customers"),
-        "action": Column("text", "what to do"),
+        "action": Column("label", "what to do"),
     },
 )
 CELLS = Shape(
