@@ -201,10 +201,10 @@ def make_root(tmp_path_factory) -> Callable[..., Root]:
 # How the months that are looked at are made: of which company, and with which overrides, command and environment.
 MONTHS = {
     "sample": ("whole", (), (), {}),
-    "chinese": ("whole", ("LANGUAGE=zh",), (), {}),
-    "small": ("small", (), (), {}),
-    "twin": ("small", (), no_network(), {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
-    "hostile": ("hostile", (), (), {}),
+    "chinese": ("whole", ("LANGUAGE=zh", "JOBS=1"), (), {}),
+    "small": ("small", ("JOBS=1",), (), {}),
+    "twin": ("small", ("JOBS=2",), no_network(), {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
+    "hostile": ("hostile", ("JOBS=1",), (), {}),
 }
 
 
@@ -229,7 +229,7 @@ def published(request, make_root) -> Iterator[Callable[[str], Root]]:
                 begun[one] = (root, root.start(*overrides, before=before, **environ))
         root, process = begun[name]
         if process.returncode is None:
-            root.out, root.err = process.communicate(timeout=300)
+            root.out, root.err = process.communicate(timeout=900)
         if process.returncode:
             raise RuntimeError(root.out + root.err)
         return root
