@@ -16,13 +16,13 @@ from crm_analysis.language import mark
 
 # A label is a word of ours, shown in the reader's language; a text comes from the data and is shown as it is.
 TYPES = (
-    "id", "text", "label", "money", "quantity", "rate", "moment", "date", "integer", "fraction", "estimate", "flag",
+    "id", "text", "label", "money", "quantity", "rate", "moment", "date", "integer", "fraction", "estimate", "figure", "flag",
 )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type (one of TYPES) and what it means, unit included. ``own``: words of ours that may stand among the
+    """One column: its type (one of TYPES; ``figure`` is a number in words, with its unit) and what it means, unit included. ``own``: words of ours that may stand among the
     data of a text. ``detail``: what more there is to tell (marked), where the meaning is also a head and must be short.
     ``max_length``: the most characters that an id or a text may have to be read."""
 

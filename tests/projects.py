@@ -203,7 +203,12 @@ MONTHS = {
     "sample": ("whole", (), (), {}),
     "chinese": ("whole", ("LANGUAGE=zh", "JOBS=1"), (), {}),
     "small": ("small", ("JOBS=1",), (), {}),
-    "twin": ("small", ("JOBS=2",), no_network(), {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"}),
+    "twin": (
+        "small",
+        ("JOBS=2",),
+        no_network(),
+        {"TZ": "Asia/Shanghai", "LC_ALL": "de_DE.UTF-8", "PYTHONHASHSEED": "7"},
+    ),
     "hostile": ("hostile", ("JOBS=1",), (), {}),
 }
 

@@ -58,29 +58,31 @@ FIGURES = {
     "n_ended": (mark("customers lost"), "count", False),
     "mean_rating": (mark("satisfaction"), "number", True),
 }
+# Two rows of four.
 ON_CARDS = (
-    "net_amount",
-    "n_customers",
-    "n_new_customers",
-    "n_lapsed",
-    "n_running",
-    "monthly_amount",
-    "n_ended",
-    "mean_rating",
-)
+    "net_amount", "n_customers", "n_new_customers", "average_order_amount", "n_won_back", "n_lapsed", "retention_rate",
+    "mean_rating", "n_running", "monthly_amount", "n_ended",
+)  # fmt: skip
 MET, MISSED = mark("met"), mark("missed")
+# The reports as people call them.
+REPORTS = {
+    "rfm": mark("RFM"), "decile": mark("decile analysis"), "cpm": mark("customer portfolio"), "value_matrix": mark("value matrix"),
+    "key_accounts": mark("key accounts"), "ctb": mark("CTB"), "ltv": mark("lifetime value"), "churn": mark("churn"),
+    "lifecycle": mark("lifecycle"), "segments": mark("segments"), "sales": mark("sales"),
+}  # fmt: skip
 # As the sales report and churn name them.
 LAST_MONTH, LAST_YEAR, BY_ORDER = mark("last month"), mark("same month last year"), mark("orders")
+LAPSED, NOT_LAPSED = mark("lapsed"), mark("not lapsed")
 PROBABLY_THERE, PROBABLY_GONE = mark("probably still there"), mark("probably gone")
 
 SCORECARD = Shape(
     "one row per key figure",
     {
         "figure": Column("label", "figure"),
-        "now": Column("text", "this month"),
-        "on_last_month": Column("text", "on last month"),
-        "on_last_year": Column("text", "on last year"),
-        "goal": Column("text", "target"),
+        "now": Column("figure", "this month"),
+        "on_last_month": Column("figure", "on last month"),
+        "on_last_year": Column("figure", "on last year"),
+        "goal": Column("figure", "target"),
         "reached": Column("label", "reached"),
         "value": Column("fraction", "this month as a number"),
         "previous": Column("fraction", "last month as a number"),
@@ -118,9 +120,9 @@ MOVERS = Shape(
 CONFLICTS = Shape(
     "one row per pair of reports and of what they say, the most money first",
     {
-        "there": Column("id", "report that says there"),
+        "there": Column("label", "report that says there"),
         "there_label": Column("label", "what it says"),
-        "gone": Column("id", "report that says gone"),
+        "gone": Column("label", "report that says gone"),
         "gone_label": Column("label", "what that says"),
         "n_customers": Column("integer", "customers"),
         "amount": Column("money", "their amount to date"),
@@ -129,7 +131,7 @@ CONFLICTS = Shape(
 ADVICE = Shape(
     "one row per report and advice, that which is expected to be worth most first",
     {
-        "method": Column("id", "report"),
+        "report": Column("label", "report"),
         "action": Column("text", "what to do"),
         "n_customers": Column("integer", "customers"),
         "priority": Column("integer", "most urgent priority"),
@@ -143,7 +145,7 @@ def _by_label(column: str, gone: tuple[str, ...]) -> Callable[[], tuple[nw.Expr,
 
 
 def _by_flag() -> tuple[nw.Expr, nw.Expr]:
-    return nw.col("segment"), ~nw.col("is_lapsed")
+    return nw.when("is_lapsed").then(nw.lit(LAPSED)).otherwise(nw.lit(NOT_LAPSED)), ~nw.col("is_lapsed")
 
 
 def _by_chance() -> tuple[nw.Expr, nw.Expr]:
@@ -171,7 +173,7 @@ DISPUTED = Shape(
         "amount": Column("money", "amount to date"),
         "n_there": Column("integer", "reports that say there"),
         "n_gone": Column("integer", "reports that say gone"),
-        **{f"{name}_label": Column("label", name) for name in WITNESSES},
+        **{f"{name}_label": Column("label", REPORTS[name]) for name in WITNESSES},
     },
 )
 
@@ -334,9 +336,10 @@ def read_effects(tables: Tables, comparison: str) -> pd.DataFrame:
 
 def read_movers(tables: Tables, comparison: str) -> pd.DataFrame:
     """What moved most, up or down, whatever it is."""
-    if not comparison or "sales.extremes" not in tables:
+    name = {LAST_YEAR: "sales.extremes_year", LAST_MONTH: "sales.extremes_month"}.get(comparison)
+    if name not in tables:
         return MOVERS.frame(pd.DataFrame(columns=list(MOVERS.columns)))
-    frame = engine.collect(tables["sales.extremes"].filter(nw.col("comparison") == comparison), 1000)
+    frame = engine.collect(tables[name], 1000)
     size = frame["change_amount"].map(abs)
     frame = frame.assign(size=size).sort_values(["size", "dimension", "value"], ascending=[False, True, True])
     return MOVERS.frame(frame)
@@ -403,7 +406,7 @@ def count_conflicts(verdicts: Table) -> pd.DataFrame:
             pairs.select("amount", there_label=f"{there}_label", gone_label=f"{gone}_label")
             .group_by("there_label", "gone_label")
             .agg(n_customers=nw.len().cast(nw.Int64), amount=nw.col("amount").sum())
-            .with_columns(there=nw.lit(there), gone=nw.lit(gone))
+            .with_columns(there=nw.lit(REPORTS[there]), gone=nw.lit(REPORTS[gone]))
             .select(*CONFLICTS.columns)
         )
     if not found:
@@ -424,7 +427,10 @@ def read_advice(tables: Tables) -> pd.DataFrame:
         n_customers=nw.len().cast(nw.Int64), priority=nw.col("priority").min(), expected_amount=nw.col("expected_amount").sum()
     )  # fmt: skip
     frame = engine.collect(sums, MAX_ADVICE)
-    order = frame.assign(worth=frame["expected_amount"].astype(float).fillna(0))
+    order = frame.assign(
+        worth=frame["expected_amount"].astype(float).fillna(0),
+        report=[REPORTS.get(one, one) for one in frame["method"]],
+    )
     order = order.sort_values(["worth", "n_customers", "action"], ascending=[False, False, True])
     return order[list(ADVICE.columns)].reset_index(drop=True)
 
@@ -464,8 +470,11 @@ def tell_figures(result: Result, currency: str) -> list[str]:
     ]
     if len(result.effects):
         parts = [f"{_(row.effect)} {_money_change(row.amount, currency)}" for row in result.effects.itertuples()]
-        text = _("What made the change on {earlier}: {parts}.")
-        told.append(text.format(earlier=_(result.effects["comparison"].iloc[0]), parts=language.listed(parts)))
+        text = {
+            LAST_YEAR: _("What made the change on the same month last year: {parts}."),
+            LAST_MONTH: _("What made the change on last month: {parts}."),
+        }[result.effects["comparison"].iloc[0]]
+        told.append(text.format(parts=language.listed(parts)))
     return told
 
 
@@ -515,7 +524,7 @@ def tell_disputed(result: Result, currency: str) -> str:
         int(n),
         "The largest conflict: {n} customer is “{there_label}” for {there} and “{gone_label}” for {gone}.",
         "The largest conflict: {n} customers are “{there_label}” for {there} and “{gone_label}” for {gone}.",
-        there_label=_(there_label), there=there, gone_label=_(gone_label), gone=gone,
+        there_label=_(there_label), there=_(there), gone_label=_(gone_label), gone=_(gone),
     )  # fmt: skip
     return language.together(told, largest)
 
@@ -526,9 +535,9 @@ def tell_advice(result: Result, currency: str) -> str:
     first = result.advice.iloc[0]
     return counted(
         int(first["n_customers"]),
-        "Worth most by what is expected: “{action}” for {n} customer ({method}, {amount}).",
-        "Worth most by what is expected: “{action}” for {n} customers ({method}, {amount}).",
-        action=first["action"], method=first["method"], amount=show(first["expected_amount"], "money", currency),
+        "Worth most by what is expected: “{action}” for {n} customer ({report}, {amount}).",
+        "Worth most by what is expected: “{action}” for {n} customers ({report}, {amount}).",
+        action=first["action"], report=_(first["report"]), amount=show(first["expected_amount"], "money", currency),
     )  # fmt: skip
 
 
@@ -538,7 +547,7 @@ def list_missing(result: Result) -> list[str]:
         return []
     return [
         _("Not asked, since there is no such report this month: {reports}.").format(
-            reports=language.listed(result.missing)
+            reports=language.listed([_(REPORTS[one]) for one in result.missing])
         )
     ]
 

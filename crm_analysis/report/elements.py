@@ -16,7 +16,7 @@ from crm_analysis import charts, language
 from crm_analysis.language import _, counted
 from crm_analysis.schema import PRIORITIES, Card, Column, KeyFigure, Shape
 
-NUMBERS = ("money", "quantity", "integer", "fraction", "estimate")
+NUMBERS = ("money", "quantity", "integer", "fraction", "estimate", "figure")
 MAX_ROWS = 40
 # More rows may be parted between pages; more columns are set in small letters there.
 LONG, WIDE = 20, 8

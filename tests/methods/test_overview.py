@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -109,9 +111,9 @@ def test_disputed_are_those_of_whom_one_says_there_and_another_gone(tables):
     assert result.disputed["rfm_label"].fillna("").tolist() == ["champion", ""]
     told = result.conflicts[["there", "there_label", "gone", "gone_label", "n_customers", "amount"]].values.tolist()
     assert told == [
-        ["rfm", "champion", "lifecycle", "lapsed", 1, Decimal(30)],
-        ["rfm", "champion", "ltv", "probably gone", 1, Decimal(30)],
-        ["ltv", "probably still there", "lifecycle", "lapsed", 1, Decimal(20)],
+        ["RFM", "champion", "lifecycle", "lapsed", 1, Decimal(30)],
+        ["RFM", "champion", "lifetime value", "probably gone", 1, Decimal(30)],
+        ["lifetime value", "probably still there", "lifecycle", "lapsed", 1, Decimal(20)],
     ]
     assert engine.n_rows(result.customers) == 2
 
@@ -135,8 +137,8 @@ def test_advice_is_summed_by_report_and_text(tables):
         }
     )  # fmt: skip
     told = analyse(tables).advice.values.tolist()
-    assert told == [["ltv", "keep", 2, 1, Decimal("30.75")], ["rfm", "call", 2, 3, Decimal("5.00")]]
-    assert findings(tables)[-1] == "Worth most by what is expected: “keep” for 2 customers (ltv, €31)."
+    assert told == [["lifetime value", "keep", 2, 1, Decimal("30.75")], ["RFM", "call", 2, 3, Decimal("5.00")]]
+    assert findings(tables)[-1] == "Worth most by what is expected: “keep” for 2 customers (lifetime value, €31)."
 
 
 def findings(tables) -> list[str]:
@@ -152,7 +154,7 @@ def test_what_moved_is_what_the_sales_report_says(tables):
             "earlier_rate": [0.3, 0.2, 0.2],
         }
     )  # fmt: skip
-    tables["sales.extremes"] = pd.DataFrame(
+    tables["sales.extremes_year"] = pd.DataFrame(
         {
             "dimension": ["customer", "region", "customer"], "value": ["a", "North", "b"], "comparison": ["same month last year"] * 3,
             "direction": ["growth", "fall", "fall"], "place": 1, "amount": [Decimal(50), Decimal(0), Decimal(30)],
@@ -166,11 +168,13 @@ def test_what_moved_is_what_the_sales_report_says(tables):
     told = findings(tables)
     assert told[:3] == [
         "Net sales: €120 (+20.0% on the same month last year and +33.3% on last month).",
-        "What made the change on same month last year: amount per order +€20.",
+        "What made the change on the same month last year: amount per order +€20.",
         "Moved most: region North (−€45) and customer a (+€40).",
     ]
     assert result.missing == ["churn", "cpm"]
-    assert overview.list_missing(result) == ["Not asked, since there is no such report this month: churn and cpm."]
+    assert overview.list_missing(result) == [
+        "Not asked, since there is no such report this month: churn and customer portfolio."
+    ]
 
 
 def test_without_months_there_is_no_report(tables, refused):
@@ -202,3 +206,13 @@ def test_it_names_segments_stages_and_comparisons_as_the_reports_do():
 def test_charts_say_their_numbers(tables):
     result = analyse(tables)
     assert "€120" in overview.plot_months(result.months, "EUR").figure.get_label()
+
+
+@pytest.mark.parametrize(
+    ("report", "tables"),
+    [("sales", ("effects", "extremes_year", "extremes_month")), ("lifecycle", ("rates", "customers"))],
+)
+def test_it_reads_tables_that_the_reports_keep(report, tables):
+    notebook = (Path(__file__).parents[2] / "notebooks" / f"{report}.ipynb").read_text(encoding="utf-8")
+    for name in tables:
+        assert re.search(rf'page\.(show|write)_\w+\((\\n",\s*")?\s*\\"{name}\\"', notebook), name
