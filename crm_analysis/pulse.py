@@ -46,7 +46,7 @@ CONTRACTED = Shape(
 _CARDS = {
     "net_amount": (mark("net sales"), "money"),
     "n_orders": (mark("orders"), "count"),
-    "n_customers": (mark("active customers"), "count"),
+    "n_customers": (mark("customers who ordered"), "count"),
     "n_new_customers": (mark("new customers"), "count"),
     "average_order_amount": (mark("sales per order"), "money"),
     "returned_share": (mark("returns"), "share"),

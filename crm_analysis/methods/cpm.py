@@ -563,7 +563,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
         )
 
     return [
-        count(_("active customers"), STAGES, _("Everybody whose last order is not yet so old that they count as lapsed.")),
+        count(_("active in the portfolio"), STAGES, _("Everybody whose last order is not yet so old that they count as lapsed.")),
         count(_("excellent customers"), STAGES[-1:], _("Active customers of long standing with a large amount to date.")),
         rate(_("lapse rate"), lapse, _("Of those active at the month's start, the share that lapsed in the month.")),
         rate(

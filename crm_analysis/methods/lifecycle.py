@@ -131,7 +131,7 @@ RATES = Shape(
     "one row per month",
     {
         "month": Column("text", "month"),
-        "n_active": Column("integer", "active customers"),
+        "n_active": Column("integer", "customers not lapsed"),
         "n_new": Column("integer", "first orders"),
         "n_won_back": Column("integer", "won back"),
         "n_lapsed": Column("integer", "lapsed"),
@@ -453,7 +453,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
     again = result.second.iloc[0][f"within_{FIRST_HORIZON}_share"]
     return [
         figure(
-            _("active customers"), "n_active", "count",
+            _("customers not lapsed"), "n_active", "count",
             _("Everybody with an order who has not lapsed by the end of the month."),
         ),
         figure(_("first orders"), "n_new", "count", _("Customers who ordered for the first time this month.")),

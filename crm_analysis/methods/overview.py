@@ -47,7 +47,7 @@ FIGURES = {
     "n_orders": (mark("orders"), "count", True),
     "average_order_amount": (mark("sales per order"), "money", True),
     "returned_share": (mark("returns"), "share", False),
-    "n_customers": (mark("active customers"), "count", True),
+    "n_customers": (mark("customers who ordered"), "count", True),
     "n_new_customers": (mark("new customers"), "count", True),
     "n_returning_customers": (mark("returning customers"), "count", True),
     "n_won_back": (mark("customers won back"), "count", True),
@@ -94,8 +94,10 @@ SHOWN = ("figure", "now", "on_last_month", "on_last_year", "goal", "reached")
 TYPES = {"money": "money", "count": "integer", "share": "fraction", "number": "fraction"}
 MONTHS = Shape(
     "one row per month",
-    {"month": Column("text", "month")}
-    | {name: Column(TYPES[unit], words) for name, (words, unit, _more) in FIGURES.items()},
+    {
+        "month": Column("text", "month"),
+        **{name: Column(TYPES[unit], words) for name, (words, unit, _more) in FIGURES.items()},
+    },
 )
 EFFECTS = Shape(
     "one row per part of the change",
@@ -471,10 +473,11 @@ def tell_figures(result: Result, currency: str) -> list[str]:
     if len(result.effects):
         parts = [f"{_(row.effect)} {_money_change(row.amount, currency)}" for row in result.effects.itertuples()]
         text = {
-            LAST_YEAR: _("What made the change on the same month last year: {parts}."),
-            LAST_MONTH: _("What made the change on last month: {parts}."),
+            LAST_YEAR: _("What made the change on the same month last year ({amount}): {parts}."),
+            LAST_MONTH: _("What made the change on last month ({amount}): {parts}."),
         }[result.effects["comparison"].iloc[0]]
-        told.append(text.format(parts=language.listed(parts)))
+        amount = _money_change(result.effects["amount"].sum(), currency)
+        told.append(text.format(amount=amount, parts=language.listed(parts)))
     return told
 
 
@@ -499,8 +502,9 @@ def tell_targets(scorecard: pd.DataFrame) -> str:
     if not len(judged):
         return ""
     missed = [_(one) for one in judged.loc[judged["reached"] == MISSED, "figure"]]
+    n_met = len(judged) - len(missed)
     met = counted(
-        len(judged) - len(missed),
+        n_met,
         "{n} target of {all} was met",
         "{n} targets of {all} were met",
         all=language.integer(len(judged)),

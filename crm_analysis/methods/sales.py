@@ -88,9 +88,7 @@ TOTALS = Shape(
         "quantity": Column("quantity", "pieces"),
         "n_orders": Column("integer", "orders"),
         "n_customers": Column("integer", "customers"),
-        "average_order_amount": Column(
-            "money", "amount per order", detail=mark("net amount of known customers per order of theirs")
-        ),
+        "average_order_amount": Column("money", "amount per order"),
         "profit_amount": Column("money", "margin"),
         "margin_rate": Column(
             "fraction", "margin, as a share", detail=mark("margin as a share of the sales with a known cost")
@@ -98,6 +96,7 @@ TOTALS = Shape(
         "n_unprofitable": Column(
             "integer", "customers below zero", detail=mark("customers whose margin is below zero")
         ),
+        "known_orders": Column("integer", "orders of known customers"),
         "known_amount": Column("money", "of known customers"),
         "unknown_amount": Column("money", "of unknown customers"),
     },
@@ -159,7 +158,7 @@ EXTREMES = Shape(
         ),
     },
 )
-SHOWN_TOTALS = tuple(TOTALS.columns)[:-2]
+SHOWN_TOTALS = tuple(TOTALS.columns)[:-3]
 SHOWN_EXTREMES = ("dimension", "value", "direction", "amount", "earlier_amount", "change_amount", "total_rate")
 
 ACTIONS = action_list(
@@ -273,7 +272,7 @@ def is_known(days: Days, turnover: Turnover) -> bool:
 
 
 def require_orders(totals: pd.DataFrame, turnover: Turnover, params: Params) -> None:
-    n = int(totals.loc[TO_DATE, "n_all_orders"])
+    n = int(totals.loc[TO_DATE, "n_orders"])
     if n < params.min_orders:
         fix = counted(
             n,
@@ -449,10 +448,10 @@ def describe_totals(sums: pd.DataFrame, periods: dict[str, Days], turnover: Turn
             "amount": amount,
             "returned_share": ratio(one[f"returned_amount_{key}"], one[f"gross_amount_{key}"]),
             "quantity": float(one[f"quantity_{key}"] or 0) if turnover.has_quantity else None,
-            "n_orders": orders,
-            "n_all_orders": int(one[f"n_orders_{key}"]),
+            "n_orders": int(one[f"n_orders_{key}"]),
+            "known_orders": orders,
             "n_customers": int(one[f"n_customers_{key}"]),
-            "average_order_amount": ratio(known, orders),
+            "average_order_amount": ratio(amount, int(one[f"n_orders_{key}"])),
             "profit_amount": one[f"profit_amount_{key}"] if turnover.has_profit else None,
             "margin_rate": _margin(one, key, turnover),
             "n_unprofitable": int(one[f"n_unprofitable_{key}"]) if turnover.has_profit else None,
@@ -640,10 +639,9 @@ def key_figures(result: Result) -> list[KeyFigure]:
         figure(
             _("sales of the window"), WINDOW, "amount", "money", _("The same over the last months that the window counts.")
         ),
-        figure(_("active customers"), THIS_MONTH, "n_customers", "count", _("Customers who ordered in the month.")),
+        figure(_("customers who ordered"), THIS_MONTH, "n_customers", "count", _("Customers who ordered in the month.")),
         figure(
-            _("amount per order"), THIS_MONTH, "average_order_amount", "money",
-            _("Net sales of known customers in the month, per order of theirs."),
+            _("sales per order"), THIS_MONTH, "average_order_amount", "money", _("Net sales of the month per order."),
         ),
         figure(
             _("margin"), THIS_MONTH, "margin_rate", "share",
@@ -728,7 +726,7 @@ def _signed_money(amount: object, currency: str) -> str:
 
 
 def tell_extremes(result: Result, comparison: str, currency: str) -> list[str]:
-    """The strongest growth and the steepest fall of the first dimensions that have one."""
+    """The strongest growth and the steepest fall of the first two dimensions that have one."""
     told, frame = [], of_comparison(result.extremes, comparison)
     several = of_dimension(result.values, *result.values["dimension"].unique())["dimension"].unique()
     for name in [one for one in (REGION, CATEGORIES, SALESPERSON, CHANNEL, TEAM, GROUP, CUSTOMER) if one in several]:
@@ -747,7 +745,7 @@ def tell_extremes(result: Result, comparison: str, currency: str) -> list[str]:
         }.get(tuple(one for one in (GROWTH, FALL) if one in shown))
         if text:
             told.append(text.format(dimension=_(name), growth=shown.get(GROWTH), fall=shown.get(FALL)))
-    return told[:4]
+    return told[:2]
 
 
 # Charts.

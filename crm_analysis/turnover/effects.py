@@ -48,7 +48,7 @@ EFFECTS = Shape(
 
 def split_by_orders(totals: pd.DataFrame, now: str, before: str) -> dict[str, Decimal]:
     """Effect → amount, from the rows ``now`` and ``before`` of totals with known_amount, unknown_amount, n_customers and
-    n_orders."""
+    known_orders."""
     one, other = totals.loc[now], totals.loc[before]
     change = Decimal(one["known_amount"]) - Decimal(other["known_amount"])
     values = [_factors(row) for row in (one, other)]
@@ -65,7 +65,7 @@ def split_by_orders(totals: pd.DataFrame, now: str, before: str) -> dict[str, De
 
 
 def _factors(row: pd.Series) -> tuple[Fraction, ...] | None:
-    n, orders = int(row["n_customers"]), int(row["n_orders"])
+    n, orders = int(row["n_customers"]), int(row["known_orders"])
     if not n or not orders:
         return None
     return Fraction(n), Fraction(orders, n), Fraction(Decimal(row["known_amount"])) / orders

@@ -372,6 +372,6 @@ def test_drawn_numbers_are_those_of_the_frames(result):
 
 def test_key_figures_stand_beside_last_month_and_last_year(result):
     figures = {one.name: one for one in lifecycle.key_figures(result)}
-    assert (figures["active customers"].value, figures["active customers"].previous) == (12, 10)
-    assert figures["active customers"].last_year == result.rates["n_active"].iloc[0]
+    assert (figures["customers not lapsed"].value, figures["customers not lapsed"].previous) == (12, 10)
+    assert figures["customers not lapsed"].last_year == result.rates["n_active"].iloc[0]
     assert figures["first orders"].value == 2

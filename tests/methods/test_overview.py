@@ -168,7 +168,7 @@ def test_what_moved_is_what_the_sales_report_says(tables):
     told = findings(tables)
     assert told[:3] == [
         "Net sales: €120 (+20.0% on the same month last year and +33.3% on last month).",
-        "What made the change on the same month last year: amount per order +€20.",
+        "What made the change on the same month last year (+€20): amount per order +€20.",
         "Moved most: region North (−€45) and customer a (+€40).",
     ]
     assert result.missing == ["churn", "cpm"]

@@ -17,7 +17,7 @@ from crm_analysis.methods import sales
 from crm_analysis.params import Run
 from crm_analysis.schema import day_number
 from crm_analysis.turnover.effects import BY_ORDERS, BY_PRODUCTS, DROPPED, EFFECTS, MIX, NEW, PRICE, REST, VOLUME
-from crm_analysis.turnover.seasons import MONTH, SEASON, WEEKDAY
+from crm_analysis.turnover.seasons import ALL, MONTH, SEASON, WEEKDAY
 from crm_analysis.turnover.sold import NOT_KNOWN, SOLD, read
 from crm_analysis.warehouse import open_tables
 
@@ -188,7 +188,9 @@ def test_season_is_not_growth():
         for month in range(1, 13)
     ]
     index = (
-        analyse(lines(*rows)).seasons.query("kind == @MONTH and category == @ALL").set_index("number")["season_index"]
+        analyse(lines(*rows))
+        .seasons.query(f"kind == @MONTH and category == {ALL!r}")
+        .set_index("number")["season_index"]
     )
     assert index[12] == pytest.approx(36 / 14)
     assert index[1] == pytest.approx(12 / 14)
@@ -316,7 +318,7 @@ def test_the_sample_company_keeps_every_cent(built_source, connection):
         "customer",
     }
     # December is what the company's truth says: larger baskets and more who join.
-    index = result.seasons.query("kind == @MONTH and category == @ALL").set_index("number")["season_index"]
+    index = result.seasons.query(f"kind == @MONTH and category == {ALL!r}").set_index("number")["season_index"]
     assert index[12] > 1.1
     assert len(sales.findings(result, "EUR")) >= 5
     assert [one.name for one in sales.key_figures(result)][-1] == "margin"

@@ -277,3 +277,35 @@ def test_a_fault_of_the_program_names_no_person_and_the_lines_that_it_came_throu
     assert done.failed(1, "E-BUG-1 file=__main__.py:")
     assert "report/publish.py:" in done.err and "KeyError" in done.err
     assert not any(one in done.err for one in canaries())
+
+
+# --- one figure, one number ------------------------------------------------------------------------------------------
+
+
+def test_a_figure_is_the_same_in_every_report(sample):
+    """What several tables of the bundle call by one name is one number, a month and a year ago, too."""
+    data = {one: pyarrow.parquet.read_table(sample.bundle / "data" / f"{one}.parquet").to_pandas() for one in (
+        "index/months", "overview/months", "sales/totals", "sales/months", "lifecycle/rates", "lifecycle/stages", "cpm/groups",
+        "rfm/segments", "value_matrix/quadrants", "decile/all_time",
+    )}  # fmt: skip
+    months = data["index/months"].set_index("month")
+    totals = data["sales/totals"].set_index("period")
+    for period, back in (("month", 1), ("last month", 2), ("same month last year", 13)):
+        index = months.iloc[-back]
+        one = totals.loc[period]
+        assert one["amount"] == index["net_amount"]
+        assert (one["n_orders"], one["n_customers"]) == (index["n_orders"], index["n_customers"])
+        assert one["average_order_amount"] == pytest.approx(index["average_order_amount"], rel=1e-12)
+        assert one["returned_share"] == pytest.approx(index["returned_share"], rel=1e-12)
+    sold = data["sales/months"].set_index("month")["amount"]
+    assert sold.loc[months.index].tolist() == months["net_amount"].tolist()
+    overview = data["overview/months"].set_index("month")
+    shared = [one for one in months.columns if one in overview]
+    assert overview[shared].astype(float).equals(months[shared].astype(float))
+    rates = data["lifecycle/rates"].set_index("month")
+    assert overview.loc[rates.index, "n_lapsed"].astype(int).tolist() == rates["n_lapsed"].tolist()
+    assert months.loc[rates.index, "n_new_customers"].tolist() == rates["n_new"].tolist()
+    groups = [data[one] for one in ("rfm/segments", "value_matrix/quadrants", "cpm/groups", "decile/all_time")]
+    assert len({int(one["n_customers"].sum()) for one in groups}) == 1
+    stages = data["lifecycle/stages"].set_index("stage")
+    assert stages.drop("prospect")["n_customers"].sum() == groups[0]["n_customers"].sum()

@@ -16,7 +16,7 @@ COUNTS = st.integers(0, 10_000)
 
 
 def totals(now: tuple, before: tuple) -> pd.DataFrame:
-    columns = ["n_customers", "n_orders", "known_amount", "unknown_amount"]
+    columns = ["n_customers", "known_orders", "known_amount", "unknown_amount"]
     return pd.DataFrame([now, before], index=["now", "before"], columns=columns)
 
 
