@@ -42,12 +42,12 @@ EVENTS = Shape(
 Event = tuple[datetime, str, str, object]
 
 
-def list_events(tables: Tables, as_of: date) -> tuple[pd.DataFrame, int]:
-    """EVENTS: the last ``SHOWN``, and how many rows of how many tables they were taken from."""
+def list_events(tables: Tables, as_of: date) -> pd.DataFrame:
+    """EVENTS: the last ``SHOWN``."""
     found = [one for name, tell in TOLD.items() if name in tables for one in tell(tables, as_of)]
     found.sort(key=lambda one: (one[0], KINDS.index(one[1]), one[2]), reverse=True)
     rows = [(f"{at:%Y-%m-%d}", event, about, amount) for at, event, about, amount in found[:SHOWN]]
-    return pd.DataFrame(rows, columns=list(EVENTS.columns), dtype=object), len(found)
+    return pd.DataFrame(rows, columns=list(EVENTS.columns), dtype=object)
 
 
 # One function for each table: what its rows tell.

@@ -115,14 +115,20 @@ def contract_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tu
     if found.empty:
         return [], []
     one = found.iloc[0]
+    running = [KeyFigure(name=_("amount per month"), value=one["monthly_amount"], unit="money")]
     figures = [
-        KeyFigure(name=_("amount per month"), value=one["monthly_amount"], unit="money"),
-        KeyFigure(name=_("months as a customer"), value=one["tenure_months"], unit="number"),
+        *(running if one["is_running"] else []),
+        KeyFigure(name=_("months under contract"), value=one["tenure_months"]),
         KeyFigure(name=_("billed to date"), value=one["total_amount"], unit="money"),
     ]
     ended = None if pd.isna(one["ended_day"]) else _EPOCH + timedelta(int(one["ended_day"]))
     facts = [
         (_("contract"), _("running") if one["is_running"] else _("ended")),
+        *(
+            [(_("amount per month"), language.plain(one["monthly_amount"]))]
+            if not pd.isna(one["monthly_amount"])
+            else []
+        ),
         *([(_("ended on"), language.day(ended))] if ended and not one["is_running"] else []),
         *([(_("reason"), one["end_reason"])] if not pd.isna(one["end_reason"]) else []),
         *[

@@ -10,7 +10,7 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine, warehouse
-from crm_analysis.engine import Session, Table, Tables
+from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import ParameterError
 from crm_analysis.schema import CANONICAL
 
@@ -35,7 +35,7 @@ class Customer:
     merges: pd.DataFrame
 
 
-def find_customer(folder: Path, session: Session, wanted: str) -> Customer:
+def find_customer(folder: Path, session: engine.Session, wanted: str) -> Customer:
     """The customer ``wanted``, or the one that it is taken for. Raises ParameterError E-PAR-1, which names the nearest ids, where
     the source does not know it."""
     tables = {
@@ -89,7 +89,11 @@ def _quoted(text: str) -> str:
 
 
 def find_nearest(wanted: str, naming: Mapping[str, Table]) -> list[str]:
-    """The ids that fewest changes of letters part from ``wanted``, of equals the first in the alphabet; counted by the engine."""
+    """The ids that fewest changes of letters part from ``wanted``, of equals those that begin alike; counted by the engine."""
     ids = nw.concat([one.select("customer_id") for name, one in naming.items() if name not in _REPEATING]).unique()
     ids = engine.add_edit_distance(ids.filter(~nw.col("customer_id").is_null()), "distance", "customer_id", wanted)
-    return engine.collect(ids.sort("distance", "customer_id").head(N_NEAREST), N_NEAREST)["customer_id"].tolist()
+    begins_alike = nw.col("customer_id").str.starts_with(wanted[: len(wanted) // 2 + 1])
+    ids = ids.with_columns(place=nw.when(begins_alike).then(nw.lit(0)).otherwise(nw.lit(1)))
+    return engine.collect(ids.sort("distance", "place", "customer_id").head(N_NEAREST), N_NEAREST)[
+        "customer_id"
+    ].tolist()

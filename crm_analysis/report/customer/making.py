@@ -67,9 +67,7 @@ def make_page(root: Path, overrides: Mapping[str, str]) -> str:
     try:
         customer = find_customer(warehouse.warehouse_folder(root, run.source), connection, wanted)
         bundle = root / "reports" / run.source / run.month
-        said = places.find_places(
-            bundle, meta.fingerprint, customer.customer_id, connection, meta.currency, read_titles(root)
-        )
+        said = places.find_places(bundle, meta, customer.customer_id, connection, read_titles(root))
         return _write(folder, customer, wanted, said, run, meta)
     finally:
         connection.close()
@@ -124,26 +122,30 @@ def _render(
         _("Contracts"): figures.contract_figures(tables, run),
         _("Payment"): figures.payment_figures(tables, run),
     }
-    happened, n_events = events.list_events(tables, run.as_of)
+    happened = events.list_events(tables, run.as_of)
     cards = [one for figure, _facts in parts.values() for one in figure]
-    notes = [incomplete_note(run, meta), *tell_places(said, run), places.tell_disagreement(said.places)]
+    notes = [incomplete_note(run, meta), *tell_places(said, run)]
     if customer.customer_id != wanted:
         text = _("Customer {other} is taken for {customer}: this is the page of both.")
         notes.insert(0, text.format(other=wanted, customer=customer.customer_id))
-    if not n_events and not cards:
+    if happened.empty and not cards:
         notes.append(_("Nothing is known of this customer by the end of the month."))
     sections = {
         _("Who it is"): show_identity(customer, run, currency),
         _("What the reports say"): show_places(said, currency),
+        **{title: [_facts(facts)] if facts else [] for title, (_figures, facts) in parts.items()},
         _("Sales by month"): show_sales(folder, stem, customer, run, currency),
-        _("What happened last"): show_events(happened, n_events, currency),
-        **{title: [elements.facts(facts)] if facts else [] for title, (_figures, facts) in parts.items()},
+        _("What happened last"): show_events(happened, currency),
     }
     shown = [(title, blocks) for title, blocks in sections.items() if blocks]
     content = {
         "title": _("Customer {customer}").format(customer=name_customer(customer)),
         "personal": _("Personal data: this page is about one customer. It was made for whoever asked for it, and is not part of the published reports."),
-        "summary": [*[_warning(one) for one in notes if one], *([elements.cards(cards, currency)] if cards else [])],
+        "summary": [
+            *[_warning(one) for one in notes if one],
+            elements.findings(places.tell_advice(said.places)),
+            elements.cards(cards, currency),
+        ],
         "sections": [Section(f"s{number}", title, is_about=False, blocks=blocks) for number, (title, blocks) in enumerate(shown, 1)],
         "footer": _("Made by crm-analysis {version}, of what was known by {day}; what came later is left out.").format(
             version=version("crm-analysis"), day=language.day(run.as_of)
@@ -158,6 +160,10 @@ def name_customer(customer: Customer) -> str:
     names = [own[one].iloc[0] for one in _NAMES if one in own and len(own)]
     known = [one for one in names if not elements.is_missing(one)]
     return f"{customer.customer_id} · {known[0]}" if known else customer.customer_id
+
+
+def _facts(pairs: list[tuple[str, str]]) -> Markup:
+    return elements.facts([(f"{name[:1].upper()}{name[1:]}", value) for name, value in pairs])
 
 
 def _warning(text: str) -> Markup:
@@ -196,7 +202,7 @@ def show_identity(customer: Customer, run: Run, currency: str) -> list[Markup]:
             facts.append((_("registered on"), language.day(rows[0]["signed_up_date"])))
         names = attributes_of(table, "customers")
         facts += [(name.replace("_", " "), str(one[name])) for one in rows for name in names if _has(one, name)]
-    blocks = [elements.facts(facts)]
+    blocks = [_facts(facts)]
     if len(customer.merges):
         names = customer.identity.set_index("customer_id").to_dict("index")
         merged = customer.merges.assign(
@@ -217,19 +223,25 @@ def _name_of(row: Mapping[str, object]) -> object:
 
 
 def show_places(said: places.Places, currency: str) -> list[Markup]:
-    """The group, the advice and the reason of every report, and what each of them measured."""
+    """The group and the advice of every report, and folded away what each of them measured."""
     blocks = []
     if said.places:
-        caption = _("Each report's group and advice; an empty field: the report says nothing of it.")
+        caption = _(
+            "The group in which each report has this customer, and the aim and urgency of its advice, where it gives one."
+        )
         blocks.append(elements.table(said.frame, places.PLACES, list(places.PLACES.columns), caption, currency, ""))
-        blocks += [
-            Markup("<h3>{}</h3>{}").format(one.title, elements.facts(one.facts)) for one in said.places if one.facts
-        ]
+    for one in said.places:
+        told = [Markup("<p><strong>{}</strong> {}</p>").format(_("What to do:"), one.action)] if one.action else []
+        told += [Markup("<p>{}</p>").format(one.reason)] if one.reason else []
+        measured = Markup("<details><summary>{}</summary>{}</details>").format(_("What it measured"), _facts(one.facts))
+        blocks.append(
+            Markup("<h3>{}</h3>{}").format(one.title, Markup("").join([*told, *([measured] if one.facts else [])]))
+        )
     if said.silent:
         text = _("Not among the customers of: {reports}.").format(reports="; ".join(said.silent))
-        blocks.append(Markup("<p>{}</p>").format(text))
+        blocks.append(Markup("<h3>{}</h3><p>{}</p>").format(_("Other reports"), text))
     if said.left_out:
-        blocks.append(Markup("<h3>{}</h3>{}").format(_("Reports left out"), elements.facts(said.left_out)))
+        blocks.append(Markup("<h3>{}</h3>{}").format(_("Reports left out"), _facts(said.left_out)))
     return blocks
 
 
@@ -258,7 +270,7 @@ def show_sales(folder: Path, stem: str, customer: Customer, run: Run, currency: 
     return blocks
 
 
-def show_events(happened: pd.DataFrame, n: int, currency: str) -> list[Markup]:
+def show_events(happened: pd.DataFrame, currency: str) -> list[Markup]:
     if happened.empty:
         return []
     caption = counted(len(happened), "The last {n} event", "The last {n} events, the latest first")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -12,11 +13,11 @@ import narwhals as nw
 import pandas as pd
 
 from crm_analysis import engine, language, methods
-from crm_analysis.engine import Session
 from crm_analysis.language import _, mark
 from crm_analysis.report.bundle import read_manifest
 from crm_analysis.report.elements import head, is_missing, show_value
-from crm_analysis.schema import CUSTOMERS, PRIORITIES, SIDES, Column, Shape
+from crm_analysis.schema import CUSTOMERS, SIDES, Column, Shape
+from crm_analysis.warehouse import Meta
 
 CUSTOMERS_FILE, ACTIONS_FILE = "customers.parquet", "actions.parquet"
 # A customer has a row for each part of a report, such as orders and contracts.
@@ -27,10 +28,8 @@ PLACES = Shape(
     {
         "report": Column("text", "report"),
         "group": Column("text", "group"),
-        "priority": Column("text", "priority"),
-        "stance": Column("text", "aim"),
-        "action": Column("text", "what to do"),
-        "reason": Column("text", "why"),
+        "priority": Column("integer", "priority, 1 first"),
+        "stance": Column("label", "aim"),
         "expected_amount": Column("money", "expected value"),
     },
 )
@@ -44,17 +43,18 @@ _MADE = {
 
 @dataclass(frozen=True)
 class Place:
-    """What one report says. ``row``: of PLACES; ``stance``: of the advice, '' without one; ``facts``: what it measured."""
+    """What one report says. ``row``: of PLACES; ``action`` and ``reason``: its advice, '' without one; ``facts``: what it measured."""
 
     title: str
     row: dict
-    stance: str
+    action: str
+    reason: str
     facts: list[tuple[str, str]]
 
 
 @dataclass(frozen=True)
 class Places:
-    """``missing``: methods whose report is not published or is damaged; ``silent``: titles of those that do not know the
+    """``missing``: methods whose report could be made, but is not published, or is damaged; ``silent``: titles of those that do not know the
     customer; ``left_out``: title → why a report was not made; ``language``, ``is_stale``: of the bundle, which was made from other
     data."""
 
@@ -72,15 +72,15 @@ class Places:
 
 
 def find_places(
-    bundle: Path, database: str, customer_id: str, session: Session, currency: str, titles: dict[str, str]
+    bundle: Path, meta: Meta, customer_id: str, session: engine.Session, titles: Mapping[str, str]
 ) -> Places:
-    """What the bundle of a month says. ``database``: the fingerprint of today's; ``titles``: method → the report's title."""
+    """What the bundle of a month says. ``titles``: method → the report's title."""
     manifest = read_manifest(bundle)
     reports, damaged = manifest["reports"], set(manifest["damaged"])
     found = Places(
-        missing=[name for name in titles if name not in reports],
+        missing=[one for one in titles if one not in reports and set(methods.load(one).REQUIRES) <= set(meta.tables)],
         left_out=[(titles[name], one["reason"]) for name, one in reports.items() if name in titles and one["reason"]],
-        language=manifest.get("language", ""), is_published=bool(reports), is_stale=manifest.get("database") != database,
+        language=manifest.get("language", ""), is_published=bool(reports), is_stale=manifest.get("database") != meta.fingerprint,
     )  # fmt: skip
     for name in [one for one in reports if one in titles and not reports[one]["reason"]]:
         files = [f"data/{name}/{file}" for file in (CUSTOMERS_FILE, ACTIONS_FILE)]
@@ -89,13 +89,13 @@ def find_places(
             continue
         rows, advice = (_read(session, bundle / file, customer_id) for file in files)
         if rows or advice:
-            found.places.append(_describe(methods.load(name), titles[name], rows, advice, currency))
+            found.places.append(_describe(methods.load(name), titles[name], rows, advice, meta.currency))
         elif (bundle / files[0]).is_file():
             found.silent.append(titles[name])
     return found
 
 
-def _read(session: Session, path: Path, customer_id: str) -> list[dict]:
+def _read(session: engine.Session, path: Path, customer_id: str) -> list[dict]:
     if not path.is_file():
         return []
     own = engine.read_parquet(session, path).filter(nw.col("customer_id") == customer_id)
@@ -106,13 +106,9 @@ def _describe(module: ModuleType, title: str, rows: list[dict], advice: list[dic
     columns = explain(module, rows[0] if rows else {})
     given = advice[0] if advice else {}
     row = {
-        "report": re.split("[:：]", title)[0],
+        "report": short_title(title),
         "group": _group(module, rows, given, currency),
-        "priority": f"{given['priority']} – {_(PRIORITIES[int(given['priority'])])}" if given else None,
-        "stance": _(given["stance"]) if given else None,
-        "action": _(given["action"]) if given else _("no advice"),
-        "reason": given.get("reason"),
-        "expected_amount": given.get("expected_amount"),
+        **{name: given.get(name) for name in ("priority", "stance", "expected_amount")},
     }
     facts = [
         (head(columns[name], currency), show_value(name, columns[name], value, currency))
@@ -120,7 +116,12 @@ def _describe(module: ModuleType, title: str, rows: list[dict], advice: list[dic
         for name, value in one.items()
         if name in columns and not is_missing(value)
     ]
-    return Place(title, row, given.get("stance", ""), facts)
+    return Place(title, row, _(given.get("action", "")), given.get("reason", ""), facts)
+
+
+def short_title(title: str) -> str:
+    """The name of a report without its question."""
+    return re.split("[:：]", title)[0]
 
 
 def _group(module: ModuleType, rows: list[dict], given: dict, currency: str) -> str | None:
@@ -159,15 +160,26 @@ def _made(name: str, value: object) -> Column | None:
     return Column(kind, name.replace("_", " ")) if kind == "text" else None
 
 
-def tell_disagreement(places: list[Place]) -> str:
-    """Which reports advise what, where they take the customer for gone and for there; '' where they agree."""
+def tell_advice(places: list[Place]) -> list[str]:
+    """The most urgent advice (of equals that which is expected to be worth most), and which reports advise what where they
+    disagree about the customer: gone, there, or not worth the effort."""
+    advised = [one for one in places if one.row["stance"]]
+    if not advised:
+        return []
+    first = min(advised, key=lambda one: (one.row["priority"], -_amount(one.row["expected_amount"])))
+    text = _("The most urgent advice, by {report}: {action}.")
+    told = [text.format(report=first.row["report"], action=first.action.rstrip(".。"))]
     by_stance = defaultdict(list)
-    for one in places:
-        if one.stance:
-            by_stance[one.stance].append(one.row["report"])
-    if len({SIDES[one] for one in by_stance}) < 2:
-        return ""
-    views = [
-        _("{aim} ({reports})").format(aim=_(aim), reports=language.listed(names)) for aim, names in by_stance.items()
-    ]
-    return _("The reports disagree about this customer: {views}.").format(views="; ".join(views))
+    for one in advised:
+        by_stance[one.row["stance"]].append(one.row["report"])
+    if len({SIDES[one] for one in by_stance}) > 1:
+        views = [
+            _("{aim} ({reports})").format(aim=_(aim), reports=language.listed(names))
+            for aim, names in by_stance.items()
+        ]
+        told.append(_("The reports disagree about this customer: {views}.").format(views="; ".join(views)))
+    return told
+
+
+def _amount(value: object) -> float:
+    return 0.0 if is_missing(value) else float(value)
