@@ -33,20 +33,20 @@ KINDS = (
 EVENTS = Shape(
     "one row per event, the latest first",
     {
-        "happened_date": Column("text", "day"),
+        "happened_date": Column("date", "day"),
         "event": Column("label", "event"),
         "about": Column("text", "about"),
         "amount": Column("money", "amount"),
     },
 )
-Event = tuple[datetime, str, str, object]
+Event = tuple[datetime, str, str | None, object]
 
 
 def list_events(tables: Tables, as_of: date) -> pd.DataFrame:
     """EVENTS: the last ``SHOWN``."""
     found = [one for name, tell in TOLD.items() if name in tables for one in tell(tables, as_of)]
-    found.sort(key=lambda one: (one[0], KINDS.index(one[1]), one[2]), reverse=True)
-    rows = [(f"{at:%Y-%m-%d}", event, about, amount) for at, event, about, amount in found[:SHOWN]]
+    found.sort(key=lambda one: (one[0], KINDS.index(one[1]), one[2] or ""), reverse=True)
+    rows = [(at.date(), event, about, amount) for at, event, about, amount in found[:SHOWN]]
     return pd.DataFrame(rows, columns=list(EVENTS.columns), dtype=object)
 
 
@@ -186,7 +186,7 @@ def _tell_contracts(tables: Tables, as_of: date) -> Iterator[Event]:
 
 def _tell_customers(tables: Tables, as_of: date) -> Iterator[Event]:
     for one in _last(tables["customers"], "signed_up_date", as_of, "customer_id"):
-        yield _at(one["signed_up_date"]), SIGNED_UP, "", None
+        yield _at(one["signed_up_date"]), SIGNED_UP, None, None
 
 
 # Every table of schema.CANONICAL that names customers; lines are told with their orders.

@@ -42,7 +42,7 @@ BOUGHT = Shape(
         "amount": Column("money", "amount to date"),
         "amount_share": Column("fraction", "share"),
         "n_orders": Column("integer", "orders"),
-        "last_date": Column("text", "last bought"),
+        "last_date": Column("date", "last bought"),
     },
 )
 
@@ -55,7 +55,7 @@ def read_sales(tables: Tables, run: Run) -> Turnover | None:
         return None
 
 
-def order_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tuple[str, str]]]:
+def order_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyFigure], list[tuple[str, str]]]:
     """Key figures of the orders by then, and their days as facts; nothing where there was no order."""
     if "orders" not in tables:
         return [], []
@@ -91,8 +91,11 @@ def order_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tuple
         (_("first order"), language.day(first)),
         (_("last order"), language.day(last)),
         (_("days between orders, mean"), language.decimal(gap) if gap == gap else "–"),
-        (_("sales before returns"), language.plain(one["gross_amount"])),
-        (_("returned"), language.plain(one["returned_amount"])),
+        (
+            _("sales before returns ({currency})").format(currency=currency),
+            language.amount(one["gross_amount"], currency),
+        ),
+        (_("returned ({currency})").format(currency=currency), language.amount(one["returned_amount"], currency)),
     ]
     return [figure for figure in figures if figure.value == figure.value and figure.value is not None], facts
 
@@ -103,7 +106,7 @@ def margin(tables: Tables, run: Run, first: date) -> float | None:
     return margin_rate(tables, run.as_of, months)
 
 
-def contract_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tuple[str, str]]]:
+def contract_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyFigure], list[tuple[str, str]]]:
     """The same of contracts; nothing where none had begun, or where their export is of another month."""
     if "contracts" not in tables or not engine.n_rows(tables["contracts"]):
         return [], []
@@ -115,7 +118,8 @@ def contract_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tu
     if found.empty:
         return [], []
     one = found.iloc[0]
-    running = [KeyFigure(name=_("amount per month"), value=one["monthly_amount"], unit="money")]
+    monthly, per_month = one["monthly_amount"], _("amount per month ({currency})").format(currency=currency)
+    running = [KeyFigure(name=_("amount per month"), value=monthly, unit="money")]
     figures = [
         *(running if one["is_running"] else []),
         KeyFigure(name=_("months under contract"), value=one["tenure_months"]),
@@ -124,11 +128,7 @@ def contract_figures(tables: Tables, run: Run) -> tuple[list[KeyFigure], list[tu
     ended = None if pd.isna(one["ended_day"]) else _EPOCH + timedelta(int(one["ended_day"]))
     facts = [
         (_("contract"), _("running") if one["is_running"] else _("ended")),
-        *(
-            [(_("amount per month"), language.plain(one["monthly_amount"]))]
-            if not pd.isna(one["monthly_amount"])
-            else []
-        ),
+        *([] if pd.isna(monthly) else [(per_month, language.amount(monthly, currency))]),
         *([(_("ended on"), language.day(ended))] if ended and not one["is_running"] else []),
         *([(_("reason"), one["end_reason"])] if not pd.isna(one["end_reason"]) else []),
         *[
@@ -207,7 +207,7 @@ def describe_bought(sales: Turnover, dimension: str) -> pd.DataFrame:
     whole = engine.collect(sales.sold.select(nw.col("amount").sum()), 1)["amount"].iloc[0]
     top = sums.with_columns(_less=-nw.col("amount")).sort("_less", "value").head(TOP)
     frame = engine.collect(top, TOP)
-    days = [None if pd.isna(one) else (_EPOCH + timedelta(int(one))).isoformat() for one in frame["last_day"]]
+    days = [None if pd.isna(one) else _EPOCH + timedelta(int(one)) for one in frame["last_day"]]
     # The empty number of what is no order is counted as one more.
     n_orders = [
         n - (sold < rows) for n, sold, rows in zip(frame["n_orders"], frame["n_sales"], frame["n_rows"], strict=True)

@@ -80,7 +80,8 @@ def read_titles(root: Path) -> dict[str, str]:
     titles = {}
     for name in sorted(names, key=lambda name: (modules[name].PLACE, name)):
         notebook = json.loads((root / "notebooks" / f"{name}.ipynb").read_text(encoding="utf-8"))
-        titles[name] = _("".join(notebook["cells"][0]["source"]).partition("\n")[0].removeprefix("# "))
+        first_line = "".join(notebook["cells"][0]["source"]).partition("\n")[0]
+        titles[name] = _(first_line.removeprefix("# "))
     return titles
 
 
@@ -118,8 +119,8 @@ def _render(
 ) -> str:
     tables, currency = customer.tables, meta.currency
     parts = {
-        _("Orders"): figures.order_figures(tables, run),
-        _("Contracts"): figures.contract_figures(tables, run),
+        _("Orders"): figures.order_figures(tables, run, currency),
+        _("Contracts"): figures.contract_figures(tables, run, currency),
         _("Payment"): figures.payment_figures(tables, run),
     }
     happened = events.list_events(tables, run.as_of)

@@ -92,6 +92,7 @@ def find_places(
             found.places.append(_describe(methods.load(name), titles[name], rows, advice, meta.currency))
         elif (bundle / files[0]).is_file():
             found.silent.append(titles[name])
+    found.missing.sort(key=list(titles).index)
     return found
 
 
@@ -127,8 +128,8 @@ def short_title(title: str) -> str:
 def _group(module: ModuleType, rows: list[dict], given: dict, currency: str) -> str | None:
     """In which group the report has the customer, one for each part: the column ``segment``, or the one that has the name of
     what the report calls it."""
-    column = module.ACTIONS.columns["segment"]
-    names = [name for name in ("segment", column.meaning) if rows and name in rows[0]]
+    column, method = module.ACTIONS.columns["segment"], module.__name__.rpartition(".")[2]
+    names = [name for name in ("segment", column.meaning, method) if rows and name in rows[0]]
     values = [one[names[0]] for one in rows] if names else [given.get("segment")]
     shown = [show_value("segment", column, one, currency) for one in values if not is_missing(one)]
     return language.listed(list(dict.fromkeys(shown))) if shown else None
