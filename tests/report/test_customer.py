@@ -180,11 +180,11 @@ def test_events_are_told_as_they_were_known_then(known):
         ["2024-04-02", "campaign", "Spring · letter · bought", "–"],
         ["2024-03-05", "return", "A2 · Lamp", "-40.00"],
         ["2024-03-01", "invoice", "i1 · due on 2024-03-31", "80.00"],
-        ["2024-03-01", "order", "A2 · Lamp × 2", "80.00"],
+        ["2024-03-01", "ordered", "A2 · Lamp × 2", "80.00"],
         ["2024-02-05", "deal won", "d1", "300.00"],
         ["2024-02-01", "contact", "late parcel · settled on 2024-02-03", "–"],
         ["2024-01-05", "deal opened", "d1", "300.00"],
-        ["2023-05-10", "order", "A1 · Lamp, Cup × 3", "70.00"],
+        ["2023-05-10", "ordered", "A1 · Lamp, Cup × 3", "70.00"],
         ["2023-05-01", "registered", "–", "–"],
     ]  # fmt: skip
 

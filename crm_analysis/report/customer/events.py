@@ -21,7 +21,7 @@ from crm_analysis.tastes.lines import place_by
 
 SHOWN, PRODUCTS_NAMED, MAX_LETTERS = 20, 3, 160
 
-ORDER, RETURN, FREE = mark("order"), mark("return"), mark("free goods")
+ORDER, RETURN, FREE = mark("ordered"), mark("return"), mark("free goods")
 INVOICE, CREDIT_NOTE, PAID, NOT_PAID = mark("invoice"), mark("credit note"), mark("payment"), mark("not paid when due")
 CONTACT, OPENED, WON, LOST = mark("contact"), mark("deal opened"), mark("deal won"), mark("deal lost")
 FEEDBACK, CAMPAIGN, BEGAN, ENDED = mark("feedback"), mark("campaign"), mark("contract began"), mark("contract ended")

@@ -20,10 +20,11 @@ from crm_analysis.language import _
 from crm_analysis.params import Run
 from crm_analysis.receivables import known_invoices, sum_payers
 from crm_analysis.schema import Column, KeyFigure, Shape
-from crm_analysis.turnover.sold import NOT_KNOWN, Turnover, months_back, ratio, read
+from crm_analysis.turnover.sold import CHANNEL, NOT_KNOWN, REGION, SALESPERSON, Turnover, months_back, ratio, read
 
 WINDOW_MONTHS, MONTHS_SHOWN, TOP = 12, 36, 10
 _EPOCH = date(1970, 1, 1)
+_USUAL = (REGION, CHANNEL, SALESPERSON)
 
 MONTHS = Shape(
     "one row per month from the first sale on",
@@ -53,6 +54,20 @@ def read_sales(tables: Tables, run: Run) -> Turnover | None:
         return read(tables, run.as_of)
     except NotEnoughData:
         return None
+
+
+def usual(sales: Turnover, tables: Tables) -> list[tuple[str, str]]:
+    """Where, by which way and by whom most was sold, with its share, where the rows of the sales tell it."""
+    of_customers = tables["customers"].collect_schema().names() if "customers" in tables else []
+    told = []
+    for dimension in _USUAL:
+        if sales.dimensions.get(dimension) in of_customers:
+            continue
+        values = describe_bought(sales, dimension)
+        if len(values) and values["value"].iloc[0] != NOT_KNOWN:
+            share = language.percent(values["amount_share"].iloc[0])
+            told.append((_(dimension), _("{value} ({share})").format(value=values["value"].iloc[0], share=share)))
+    return told
 
 
 def order_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyFigure], list[tuple[str, str]]]:

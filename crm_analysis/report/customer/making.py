@@ -123,7 +123,7 @@ def _render(
         _("Contracts"): figures.contract_figures(tables, run, currency),
         _("Payment"): figures.payment_figures(tables, run),
     }
-    happened = events.list_events(tables, run.as_of)
+    happened, advice = events.list_events(tables, run.as_of), places.tell_advice(said.places)
     cards = [one for figure, _facts in parts.values() for one in figure]
     notes = [incomplete_note(run, meta), *tell_places(said, run)]
     if customer.customer_id != wanted:
@@ -144,8 +144,8 @@ def _render(
         "personal": _("Personal data: this page is about one customer. It was made for whoever asked for it, and is not part of the published reports."),
         "summary": [
             *[_warning(one) for one in notes if one],
-            elements.findings(places.tell_advice(said.places)),
-            elements.cards(cards, currency),
+            *([elements.findings(advice)] if advice else []),
+            *([elements.cards(cards, currency)] if cards else []),
         ],
         "sections": [Section(f"s{number}", title, is_about=False, blocks=blocks) for number, (title, blocks) in enumerate(shown, 1)],
         "footer": _("Made by crm-analysis {version}, of what was known by {day}; what came later is left out.").format(
@@ -257,6 +257,8 @@ def show_sales(folder: Path, stem: str, customer: Customer, run: Run, currency: 
         "payments": _("Invoices by month, credit notes taken off"), "opportunities": _("Deals won by month"),
     }.get(sales.source, _("Sales less returns by month"))  # fmt: skip
     blocks = [elements.figure(elements.draw(figures.plot_months(months, currency), caption), caption)]
+    if usual := figures.usual(sales, customer.tables):
+        blocks.insert(0, _facts(usual))
     file = f"{stem}-months.csv"
     blocks.append(
         Markup('<p class="cut">{} <a href="{}">{}</a></p>').format(_("The numbers of the chart:"), file, file)
