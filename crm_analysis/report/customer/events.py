@@ -55,7 +55,7 @@ def list_events(tables: Tables, as_of: date) -> pd.DataFrame:
 
 def _tell_orders(tables: Tables, as_of: date) -> Iterator[Event]:
     orders = _last(tables["orders"], "ordered_at", as_of, "order_id")
-    products = _name_products(tables, [one["order_id"] for one in orders], as_of)
+    products = _name_products(tables, orders)
     for one in orders:
         is_return = one["returned_amount"] > 0 and not one["is_order"]
         kind = ORDER if one["is_order"] else RETURN if is_return else FREE
@@ -65,14 +65,15 @@ def _tell_orders(tables: Tables, as_of: date) -> Iterator[Event]:
         yield one["ordered_at"], kind, _join(one["order_id"], ", ".join([*named, *rest])), one["net_amount"]
 
 
-def _name_products(tables: Tables, orders: Sequence[str], as_of: date) -> dict[tuple, list[str]]:
+def _name_products(tables: Tables, orders: Sequence[dict]) -> dict[tuple, list[str]]:
     """(order, whether it came back, and then the day) → its products of the largest amounts, with their number."""
     if "order_lines" not in tables or "product_id" not in (names := _columns(tables["order_lines"])):
         return {}
     day, is_return = nw.col("ordered_date"), nw.col("kind") == "return"
-    lines = tables["order_lines"].filter(
-        nw.col("order_id").is_in(orders or [""]), day < nw.lit(as_of), nw.col("kind") != "stock"
-    )
+    ids, days = [one["order_id"] for one in orders] or [""], [one["ordered_date"] for one in orders]
+    lines = tables["order_lines"].filter(nw.col("order_id").is_in(ids), nw.col("kind") != "stock")
+    # A part of an order may have come back later.
+    lines = lines.filter(~is_return | day.is_in(days or [date.min]))
     quantity = nw.col("quantity") if "quantity" in names else nw.lit(None).cast(nw.Int64)
     lines = lines.with_columns(is_return=is_return, quantity=quantity, returned_date=nw.when(is_return).then(day))
     if "product_name" in _columns(tables.get("products")):
@@ -85,9 +86,8 @@ def _name_products(tables: Tables, orders: Sequence[str], as_of: date) -> dict[t
     by = ("order_id", "is_return", "returned_date")
     sums = lines.group_by(*by, "name").agg(nw.col("line_amount").abs().sum(), nw.col("quantity").abs().sum())
     ranked = place_by(sums.with_columns(less=-nw.col("line_amount")), ["less", "name"], within=by)
-    first = engine.collect(
-        ranked.filter(nw.col("place") <= PRODUCTS_NAMED).sort(*by, "place"), len(orders) * 2 * PRODUCTS_NAMED * SHOWN
-    )
+    most = PRODUCTS_NAMED * SHOWN * (SHOWN + 1)
+    first = engine.collect(ranked.filter(nw.col("place") <= PRODUCTS_NAMED).sort(*by, "place"), most)
     named: dict[tuple, list[str]] = {}
     for one in first.to_dict("records"):
         text = _short(one["name"], 40) if not is_missing(one["name"]) else "–"

@@ -20,7 +20,18 @@ from crm_analysis.language import _
 from crm_analysis.params import Run
 from crm_analysis.receivables import known_invoices, sum_payers
 from crm_analysis.schema import Column, KeyFigure, Shape
-from crm_analysis.turnover.sold import CHANNEL, NOT_KNOWN, REGION, SALESPERSON, Turnover, months_back, ratio, read
+from crm_analysis.turnover.sold import (
+    CHANNEL,
+    NOT_KNOWN,
+    REGION,
+    SALESPERSON,
+    Days,
+    Turnover,
+    months_back,
+    ratio,
+    read,
+    sum_days,
+)
 
 WINDOW_MONTHS, MONTHS_SHOWN, TOP = 12, 36, 10
 _EPOCH = date(1970, 1, 1)
@@ -119,6 +130,20 @@ def margin(tables: Tables, run: Run, first: date) -> float | None:
     """Profit as a share of the net amount of all orders by then, as ``customers.margin_rate`` has it."""
     months = 12 * (run.as_of.year - first.year) + run.as_of.month - first.month + 1
     return margin_rate(tables, run.as_of, months)
+
+
+def sold_figures(sales: Turnover | None, run: Run) -> list[KeyFigure]:
+    """Key figures of deals won or invoices, where the source has no orders."""
+    names = {"opportunities": _("deals won to date"), "payments": _("invoiced to date")}
+    if sales is None or sales.source not in names:
+        return []
+    now, before = (months_back(run.as_of, back * WINDOW_MONTHS) for back in (1, 2))
+    periods = {"now": Days(now, months_back(run.as_of, 0)), "before": Days(before, now)}
+    sums = engine.collect(sales.sold.select(nw.col("amount").sum(), *sum_days(periods, ["amount"])), 1).iloc[0]
+    return [
+        KeyFigure(name=names[sales.source], value=sums["amount"], unit="money"),
+        KeyFigure(name=_("last 12 months"), value=sums["amount_now"], unit="money", last_year=sums["amount_before"]),
+    ]
 
 
 def contract_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyFigure], list[tuple[str, str]]]:

@@ -42,6 +42,10 @@ def find_customer(folder: Path, session: engine.Session, wanted: str) -> Custome
         name: engine.read_parquet(session, folder / f"{name}.parquet") for name in warehouse.read_meta(folder).tables
     }
     naming = {name: one for name, one in tables.items() if name in CANONICAL and _names_customers(one)}
+    if not naming:
+        raise ParameterError(
+            "E-PAR-1", "the source names no customers, so none has a page", file=folder.name, column="ID"
+        )
     merges = _read_merges(tables, wanted)
     kept = merges["kept_customer_id"].iloc[0] if len(merges) else wanted
     ids = [kept, *merges["customer_id"]]
@@ -89,9 +93,13 @@ def _quoted(text: str) -> str:
 
 
 def find_nearest(wanted: str, naming: Mapping[str, Table]) -> list[str]:
-    """The ids that fewest changes of letters part from ``wanted``, of equals those that begin alike; counted by the engine."""
+    """The ids that fewest changes of letters part from ``wanted``, zeros before them apart, of equals those that begin alike;
+    counted by the engine."""
     ids = nw.concat([one.select("customer_id") for name, one in naming.items() if name not in _REPEATING]).unique()
-    ids = engine.add_edit_distance(ids.filter(~nw.col("customer_id").is_null()), "distance", "customer_id", wanted)
+    ids = ids.filter(~nw.col("customer_id").is_null()).with_columns(
+        bare=nw.col("customer_id").str.replace_all("^0+", "")
+    )
+    ids = engine.add_edit_distance(ids, "distance", "bare", wanted.lstrip("0"))
     begins_alike = nw.col("customer_id").str.starts_with(wanted[: len(wanted) // 2 + 1])
     ids = ids.with_columns(place=nw.when(begins_alike).then(nw.lit(0)).otherwise(nw.lit(1)))
     return engine.collect(ids.sort("distance", "place", "customer_id").head(N_NEAREST), N_NEAREST)[

@@ -17,6 +17,7 @@ from markupsafe import Markup
 from crm_analysis import charts, engine, fonts, language, methods, warehouse
 from crm_analysis.cleaning.merging import explain
 from crm_analysis.contracts import attributes_of
+from crm_analysis.engine import Tables
 from crm_analysis.errors import ParameterError
 from crm_analysis.language import _, counted, mark
 from crm_analysis.params import Run
@@ -26,7 +27,7 @@ from crm_analysis.report.customer.finding import Customer, find_customer
 from crm_analysis.report.plan import choose_formats, incomplete_note, read_run, resolve_month
 from crm_analysis.report.render import Section, render_customer, write_pdf
 from crm_analysis.schema import IDENTITY, Column, Shape
-from crm_analysis.turnover.sold import CATEGORIES, PRODUCT
+from crm_analysis.turnover.sold import CATEGORIES, PRODUCT, Turnover
 
 MAX_NAME = 40
 MERGED = Shape(
@@ -63,6 +64,7 @@ def make_page(root: Path, overrides: Mapping[str, str]) -> str:
     language.use(run.language)
     charts.use_theme()
     folder = root / "build" / "customers" / run.source
+    folder.parent.mkdir(parents=True, exist_ok=True)
     connection = engine.connect(root / "build", run.memory_limit)
     try:
         customer = find_customer(warehouse.warehouse_folder(root, run.source), connection, wanted)
@@ -124,7 +126,8 @@ def _render(
         _("Payment"): figures.payment_figures(tables, run),
     }
     happened, advice = events.list_events(tables, run.as_of), places.tell_advice(said.places)
-    cards = [one for figure, _facts in parts.values() for one in figure]
+    sales = figures.read_sales(tables, run)
+    cards = figures.sold_figures(sales, run) + [one for figure, _facts in parts.values() for one in figure]
     notes = [incomplete_note(run, meta), *tell_places(said, run)]
     if customer.customer_id != wanted:
         text = _("Customer {other} is taken for {customer}: this is the page of both.")
@@ -135,7 +138,7 @@ def _render(
         _("Who it is"): show_identity(customer, run, currency),
         _("What the reports say"): show_places(said, currency),
         **{title: [_facts(facts)] if facts else [] for title, (_figures, facts) in parts.items()},
-        _("Sales by month"): show_sales(folder, stem, customer, run, currency),
+        _("Sales by month"): show_sales(folder / f"{stem}-months.csv", sales, tables, run, currency) if sales else [],
         _("What happened last"): show_events(happened, currency),
     }
     shown = [(title, blocks) for title, blocks in sections.items() if blocks]
@@ -246,23 +249,18 @@ def show_places(said: places.Places, currency: str) -> list[Markup]:
     return blocks
 
 
-def show_sales(folder: Path, stem: str, customer: Customer, run: Run, currency: str) -> list[Markup]:
+def show_sales(file: Path, sales: Turnover, tables: Tables, run: Run, currency: str) -> list[Markup]:
     """Sales by month as a chart with its numbers in a file, and what was bought."""
-    sales = figures.read_sales(customer.tables, run)
-    if sales is None:
-        return []
     months = figures.describe_months(sales, run)
-    engine.write_frame(months, folder / f"{stem}-months.csv")
+    engine.write_frame(months, file)
     caption = {
         "payments": _("Invoices by month, credit notes taken off"), "opportunities": _("Deals won by month"),
     }.get(sales.source, _("Sales less returns by month"))  # fmt: skip
     blocks = [elements.figure(elements.draw(figures.plot_months(months, currency), caption), caption)]
-    if usual := figures.usual(sales, customer.tables):
+    if usual := figures.usual(sales, tables):
         blocks.insert(0, _facts(usual))
-    file = f"{stem}-months.csv"
-    blocks.append(
-        Markup('<p class="cut">{} <a href="{}">{}</a></p>').format(_("The numbers of the chart:"), file, file)
-    )
+    link = Markup('<p class="cut">{0} <a href="{1}">{1}</a></p>')
+    blocks.append(link.format(_("The numbers of the chart:"), file.name))
     for dimension, words in (
         (CATEGORIES, _("What is bought most, by category")),
         (PRODUCT, _("The products bought most")),

@@ -127,9 +127,11 @@ def short_title(title: str) -> str:
 
 def _group(module: ModuleType, rows: list[dict], given: dict, currency: str) -> str | None:
     """In which group the report has the customer, one for each part: the column ``segment``, or the one that has the name of
-    what the report calls it."""
+    what the report calls it, or of the report itself, or the first preference (``…_group``)."""
     column, method = module.ACTIONS.columns["segment"], module.__name__.rpartition(".")[2]
-    names = [name for name in ("segment", column.meaning, method) if rows and name in rows[0]]
+    found = rows[0] if rows else {}
+    names = [name for name in ("segment", column.meaning, method) if name in found]
+    names += [name for name in found if name.endswith("_group")]
     values = [one[names[0]] for one in rows] if names else [given.get("segment")]
     shown = [show_value("segment", column, one, currency) for one in values if not is_missing(one)]
     return language.listed(list(dict.fromkeys(shown))) if shown else None
