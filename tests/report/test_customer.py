@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
 import stat
 from decimal import Decimal
@@ -14,7 +15,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from crm_analysis import language
+from crm_analysis import fonts, language
 from crm_analysis.__main__ import main
 from crm_analysis.errors import ParameterError
 from crm_analysis.report.customer import events
@@ -87,6 +88,16 @@ FILES = {
     "contacts.csv": "no,id,day,arm,bought\ncp1,007,2024-04-02,letter,1\ncp2,007,2024-06-16,letter,1\n",
     "params/run.yml": "source: shop\nmonth: 2024-06\nformats: [html]\n",
 }  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def quick_and_english(monkeypatch):
+    """Typefaces are cut to size in other tests."""
+    monkeypatch.setattr(fonts, "embed", lambda *_: "")
+    umask = os.umask(0o022)
+    yield
+    os.umask(umask)
+    language.use("en")
 
 
 def add_notebooks(source, project):
@@ -428,9 +439,3 @@ def test_a_source_of_contracts_alone_has_its_page(make_source, project, parse):
     assert (facts(top)["Contract"], facts(top)["Plan"]) == ("running", "plus")
     assert rows(top, "Day") == [["2023-01-01", "contract began", "k1 · plus", "9.50"]]
     assert top.all("figure") == []
-
-
-@pytest.fixture(autouse=True)
-def english():
-    yield
-    language.use("en")
