@@ -159,16 +159,15 @@ def contract_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyF
         return [], []
     one = found.iloc[0]
     monthly, per_month = one["monthly_amount"], _("amount per month ({currency})").format(currency=currency)
-    running = [KeyFigure(name=_("amount per month"), value=monthly, unit="money")]
     figures = [
-        *(running if one["is_running"] else []),
-        KeyFigure(name=_("months under contract"), value=one["tenure_months"]),
+        KeyFigure(name=_("amount per month"), value=monthly if one["is_running"] else None, unit="money"),
         KeyFigure(name=_("billed to date"), value=one["total_amount"], unit="money"),
     ]
     ended = None if pd.isna(one["ended_day"]) else _EPOCH + timedelta(int(one["ended_day"]))
     facts = [
         (_("contract"), _("running") if one["is_running"] else _("ended")),
         *([] if pd.isna(monthly) else [(per_month, language.amount(monthly, currency))]),
+        (_("months under contract"), language.decimal(one["tenure_months"])),
         *([(_("ended on"), language.day(ended))] if ended and not one["is_running"] else []),
         *([(_("reason"), one["end_reason"])] if not pd.isna(one["end_reason"]) else []),
         *[

@@ -184,13 +184,16 @@ def tell_places(said: places.Places, run: Run) -> list[str]:
     missing = [one for one in said.missing if not run.methods or one in run.methods]
     if missing:
         text = _("Not among the published reports of {month}: {reports}. To make them: {command}")
-        command = f'{command} METHODS="{" ".join(missing)}"'
-        told.append(text.format(month=month, reports=language.listed(missing), command=command))
+        these = f'{command} METHODS="{" ".join(missing)}"'
+        told.append(text.format(month=month, reports=language.listed(missing), command=these))
     if said.is_stale:
-        text = _("The reports of {month} were made from other data than this page: {command}")
-        told.append(text.format(month=month, command=f"make reports SOURCE={run.source} MONTH={run.month}"))
+        text = _("The reports of {month} were made from other data than this page, or by another version: {command}")
+        told.append(text.format(month=month, command=command))
     if said.language not in ("", run.language):
-        told.append(_("The reports were published in another language, and their reasons stand here as they are."))
+        text = _(
+            "The reports were published in another language, and their reasons stand here as they are. In this one: {command}"
+        )
+        told.append(text.format(command=f"{command} LANGUAGE={run.language}"))
     return told
 
 
