@@ -1,6 +1,6 @@
 # make help lists what there is. Python 3.11 or newer with venv is all that must be there before.
 .DEFAULT_GOAL := help
-.PHONY: help reports inspect test test-spark spark lint lab sql duplicates fuzz bench guard messages lock clean
+.PHONY: help reports customer inspect test test-spark spark lint lab sql duplicates fuzz bench guard messages lock clean
 
 PYTHON ?= python3
 
@@ -27,6 +27,11 @@ help:  ## this list
 
 reports: $(READY)  ## publish a month: SOURCE= MONTH= METHODS= FORMATS= (what is not given: params/run.yml)
 	@$(BIN)/python -P -m crm_analysis reports $(OVERRIDES)
+
+# As the shell has it: an id may hold blanks and signs that mean something to a shell.
+customer: $(READY)  ## a page on one customer: ID= SOURCE= MONTH= LANGUAGE= FORMATS=
+	@$(BIN)/python -P -m crm_analysis customer "ID=$$ID" $(foreach one,SOURCE MONTH LANGUAGE FORMATS METHODS PARTIAL,$(if \
+		$(filter command,$(origin $(one))),"$(one)=$$$(one)"))
 
 inspect: $(READY)  ## look at unknown files and draft their contract: FILES="…" NAME= (without: on the screen)
 	@$(BIN)/python -m crm_analysis inspect $(FILES) $(if $(NAME),NAME=$(NAME))

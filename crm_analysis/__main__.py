@@ -1,4 +1,4 @@
-"""The command line behind the Makefile: ``python -m crm_analysis reports|sql|duplicates [NAME=value …]``, or ``inspect FILE… [NAME=shop]``.
+"""The command line behind the Makefile: ``python -m crm_analysis reports|customer|sql|duplicates [NAME=value …]``, or ``inspect FILE… [NAME=shop]``.
 
 Exit codes: 0 published; 1 a fault of the program; 2 parameters; 3 input; 4 environment; 5 a report failed; 6 integrity;
 130 Ctrl-C; 143 terminated.
@@ -19,7 +19,7 @@ from crm_analysis.report.preflight import check_limits
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m crm_analysis", description=__doc__.partition("\n")[0])
-    parser.add_argument("command", choices=["reports", "sql", "duplicates", "inspect"])
+    parser.add_argument("command", choices=["reports", "customer", "sql", "duplicates", "inspect"])
     parser.add_argument(
         "overrides",
         nargs="*",
@@ -34,7 +34,8 @@ def main(arguments: list[str]) -> int:
         if parsed.command == "inspect":
             return inspect(parsed.overrides)
         os.chdir(find_root(Path.cwd()))
-        return {"reports": reports, "sql": sql, "duplicates": duplicates}[parsed.command](_split(parsed.overrides))
+        command = {"reports": reports, "customer": customer, "sql": sql, "duplicates": duplicates}[parsed.command]
+        return command(_split(parsed.overrides))
     except CrmError as error:
         return _fail(error)
     except KeyboardInterrupt:
@@ -49,6 +50,15 @@ def reports(overrides: dict[str, str]) -> int:
     from crm_analysis.report.publish import publish
 
     print(publish(Path(), overrides))
+    return 0
+
+
+def customer(overrides: dict[str, str]) -> int:
+    """A page on one customer, ``ID=…``, beside the published month, for whoever asks."""
+    check_limits()
+    from crm_analysis.report.customer.making import make_page
+
+    print(make_page(Path(), overrides))
     return 0
 
 

@@ -237,6 +237,12 @@ def add_lot(table: Table, name: str, column: str, seed: int) -> Table:
     return _add(table, {name: digits.cast(duckdb.sqltype("BIGINT"))})
 
 
+def add_edit_distance(table: Table, name: str, column: str, text: str) -> Table:
+    """How many letters must be put in, taken out, changed or exchanged with their neighbour to make a text column ``text``."""
+    distance = FunctionExpression("damerau_levenshtein", ColumnExpression(column), ConstantExpression(text))
+    return _add(table, {name: distance})
+
+
 def add_is_blank(table: Table, name: str, columns: Sequence[str]) -> Table:
     """Whether the text columns hold nothing but blanks."""
 

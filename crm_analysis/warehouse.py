@@ -75,8 +75,8 @@ def ensure(
     root: Path,
     source: str,
     memory_limit: str,
-    check_before: Callable[[], object] = lambda: None,
     tell: Callable[[str], None] = lambda _: None,
+    check_before: Callable[[], object] = lambda: None,
 ) -> Meta:
     """Build the customer database of a source where it is missing or out of date, and check it. ``check_before`` is called before
     anything is made, and may be called twice; ``tell`` is told what goes on."""

@@ -144,6 +144,10 @@ ACTIONS = action_list(
         "amount": Column("money", "amount to date"),
     },
 )
+SHOWN_CLUSTERS = (
+    "cluster", "name", "n_customers", "customer_share", "amount", "amount_share", "n_customers_previous_month",
+    "n_customers_last_year",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,6 +92,8 @@ def _first(columns: Sequence[str]) -> list[tuple[bool, str]]:
 
 
 def _class(column: Column) -> Markup:
+    if column.type == "date":
+        return Markup(' class="day"')
     return Markup(' class="number"') if column.type in NUMBERS else Markup("")
 
 

@@ -31,7 +31,7 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
     check_machine(root, run)
     check = cache(lambda: (read_params(root), choose_formats(run).formats))
     with _lock(root / "reports" / run.source):
-        meta = warehouse.ensure(root, run.source, run.memory_limit, check, _tell)
+        meta = warehouse.ensure(root, run.source, run.memory_limit, _tell, check)
         run = replace(run, month=resolve_month(run, meta))
         language.use(run.language)
         target = root / "reports" / run.source / run.month

@@ -118,11 +118,20 @@ def render_months(months: list[dict], run: Run, meta: Meta) -> str:
     return _render("months.html.j2", frame, run)
 
 
+def render_customer(content: dict, run: Run, meta: Meta) -> str:
+    """The page of one customer."""
+    return _finish(_number(_fill("customer.html.j2", {**_frame(run, meta), **content})), run)
+
+
 def _render(template: str, context: dict, run: Run) -> str:
+    return _finish(_fill(template, context), run)
+
+
+def _fill(template: str, context: dict) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATES / "report"), autoescape=True, undefined=jinja2.StrictUndefined
     )
-    return _finish(environment.get_template(template).render(crm=context), run)
+    return environment.get_template(template).render(crm=context)
 
 
 def _frame(run: Run, meta: Meta) -> dict:
