@@ -147,9 +147,11 @@ def write_csv(table: Table, path: Path) -> None:
 def write_frame(frame: pd.DataFrame, path: Path) -> None:
     """A small frame as CSV (``path``), and as Parquet beside it. In the CSV a text that a spreadsheet could take for a formula
     has a backslash before it; Parquet has it as it is."""
-    texts = frame.select_dtypes(["object", "str"]).map(_as_plain_text)
-    frame.assign(**texts).to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     arrow = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
+    # Money of a column has as many decimals in each row.
+    money = {one.name: arrow[one.name].to_pylist() for one in arrow.schema if pa.types.is_decimal(one.type)}
+    texts = frame.select_dtypes(["object", "str"]).drop(columns=list(money)).map(_as_plain_text)
+    frame.assign(**texts, **money).to_csv(path, index=False, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     pa.parquet.write_table(arrow, path.with_suffix(".parquet"), compression="zstd")
 
 
@@ -280,6 +282,7 @@ def parse_moments(table: Table, columns: Mapping[str, Sequence[str]], time_zone:
     return _add(table, {name: parse_any(name, formats) for name, formats in columns.items()})
 
 
+@_or_spark
 def extract_texts(table: Table, patterns: Mapping[str, str]) -> Table:
     """Text columns → what the group of a regular expression, or without one its whole, matches in them; NULL where it
     matches nothing."""

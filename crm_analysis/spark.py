@@ -7,6 +7,7 @@ Connect in ``SPARK_REMOTE``; without either it is this machine. pyspark is the p
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -98,6 +99,15 @@ def add_lot(table: Table, name: str, column: str, seed: int) -> Table:
 def parse_decimals(table: Table, columns: Mapping[str, tuple[int, int]]) -> Table:
     """Text columns → DECIMAL(precision, scale) of the same name; NULL where the text is no number."""
     return _add(table, {name: F.col(name).try_cast(f"DECIMAL({p}, {s})") for name, (p, s) in columns.items()})
+
+
+def extract_texts(table: Table, patterns: Mapping[str, str]) -> Table:
+    """Text columns → what the group of a regular expression, or without one its whole, matches in them; NULL where it matches nothing."""
+    found = {
+        name: F.nullif(F.regexp_extract(name, pattern, min(re.compile(pattern).groups, 1)), F.lit(""))
+        for name, pattern in patterns.items()
+    }
+    return _add(table, found)
 
 
 def add_day_number(table: Table, name: str, moment: str) -> Table:

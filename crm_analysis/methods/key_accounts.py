@@ -189,8 +189,8 @@ class Params:
                 raise ValueError(f"{name} is {getattr(self, name)}; it is above 0 and at most 1")
         if not 0 <= self.cost_of_capital_rate <= 1:
             raise ValueError(f"cost_of_capital_rate is {self.cost_of_capital_rate}; it goes from 0 to 1")
-        if self.margin_rate is not None and not -1 <= self.margin_rate <= 1:
-            raise ValueError(f"margin_rate is {self.margin_rate}; it goes from -1 to 1")
+        if self.margin_rate is not None and not 0 <= self.margin_rate <= 1:
+            raise ValueError(f"margin_rate is {self.margin_rate}; it goes from 0 to 1")
         for name, bounds in {"window_months": (1, 36), "n_cards": (0, 50)}.items():
             if not bounds[0] <= getattr(self, name) <= bounds[1]:
                 raise ValueError(f"{name} is {getattr(self, name)}; it goes from {bounds[0]} to {bounds[1]}")
@@ -593,9 +593,14 @@ def describe_aging(payers: Table, now: Table) -> pd.DataFrame:
         *[nw.when(is_account).then(nw.col(one)).otherwise(nw.lit(0)).sum().alias(f"key_{one}") for one in KEYS],
     )
     one = engine.collect(sums, 1).iloc[0]
-    total = sum((one[key] or Decimal(0) for key in KEYS), Decimal(0))
+    total, nothing = sum((one[key] or Decimal(0) for key in KEYS), Decimal(0)), Decimal("0.00")
     rows = [
-        (words, one[key] or 0, ratio(one[key] or 0, total) if total else float("nan"), one[f"key_{key}"] or 0)
+        (
+            words,
+            one[key] or nothing,
+            ratio(one[key] or 0, total) if total else float("nan"),
+            one[f"key_{key}"] or nothing,
+        )
         for key, words in zip(KEYS, BUCKETS, strict=True)
     ]
     return pd.DataFrame(rows, columns=list(AGING.columns))

@@ -282,11 +282,16 @@ def find_lead(parts: pd.DataFrame) -> str:
 
 
 def sum_clusters(table: Table) -> Table:
-    means = [nw.col(one).cast(nw.Float64).mean().alias(one) for one in BEHAVIOUR]
+    means = [mean_exactly(one).alias(one) for one in BEHAVIOUR]
     sums = table.group_by("cluster").agg(
         nw.len().alias("n_customers"), nw.col("net_amount").sum().alias("amount"), *means
     )
     return sums.sort("cluster")
+
+
+def mean_exactly(column: str) -> nw.Expr:
+    """The mean, whatever the order of the rows: a sum of floating-point numbers depends on it."""
+    return engine.as_exact(nw.col(column), 6).sum().cast(nw.Float64) / (~nw.col(column).is_null()).cast(nw.Int64).sum()
 
 
 def describe_clusters(now: Table, before: Table, past: Table, model: Model) -> pd.DataFrame:
@@ -309,7 +314,7 @@ def describe_profile(clusters: pd.DataFrame, now: Table) -> pd.DataFrame:
     """One row per kind of behaviour and one column per cluster: its mean over that of all customers."""
     if clusters.empty:
         return pd.DataFrame(columns=["behaviour"])
-    means = engine.collect(now.select(*[nw.col(one).cast(nw.Float64).mean() for one in BEHAVIOUR]), 1).iloc[0]
+    means = engine.collect(now.select(*[mean_exactly(one).alias(one) for one in BEHAVIOUR]), 1).iloc[0]
     ratios = {
         one: clusters[one].astype(float) / means[one] if means[one] else clusters[one] * np.nan for one in BEHAVIOUR
     }

@@ -176,6 +176,7 @@ class Bundle:
     def gather(self, params: Mapping[str, object]) -> None:
         """What the front page and the reports that read results have of the others: the company's months, and one list of actions."""
         self._sort()
+        self._audit(self._summaries())
         session = engine.start(self.run.engine, self.aside, self.run.memory_limit)
         self.months = self._measure(session)
         self.merged = self._merge([one["name"] for one in self._summaries() if one["actions"]], params, session)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 
 from crm_analysis import fonts, language, warehouse
@@ -15,8 +17,11 @@ from crm_analysis.report.plan import Plan
 from crm_analysis.report.render import pdf_problem, render_report, write_pdf
 from crm_analysis.report.workers import Kernel
 
-# Its libraries are there, then, before the first report asks.
+# What reports need is there, then, before the first one asks. A kernel that cannot be imported is told where one is to start.
 pdf_problem()
+with suppress(Exception):
+    import_module("ipykernel.kernelapp")
+    import_module("matplotlib_inline.backend_inline")
 
 
 @dataclass(frozen=True)

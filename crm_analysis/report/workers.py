@@ -18,14 +18,13 @@ from multiprocessing.connection import Connection, wait
 from crm_analysis.errors import CrmError, ReportError, told
 
 _WARM = multiprocessing.get_context("forkserver")
-# What a report needs; the methods bring their own libraries.
-_LIBRARIES = ("crm_analysis.report.making", "ipykernel.kernelapp", "matplotlib_inline.backend_inline")
+_LIBRARIES = ["crm_analysis.report.making"]
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def warm_up() -> None:
     """Begin to import the libraries, aside; the first worker waits for the end of that."""
-    _WARM.set_forkserver_preload(list(_LIBRARIES))
+    _WARM.set_forkserver_preload(_LIBRARIES)
     multiprocessing.forkserver.ensure_running()
 
 

@@ -26,6 +26,7 @@ from projects import Root, at_work_in, code_cells, comes_true, finish
 from published import OnFresh, OnHostile, OnMonth, OnTwins, before_work, command, failing, here, hollow, page_of, tells
 
 from crm_analysis import fonts, warehouse
+from crm_analysis.errors import told
 from crm_analysis.report import bundle, execute, making, preflight, publish, render
 from crm_analysis.sources import files
 
@@ -333,12 +334,10 @@ def cannot_be_read(number: int) -> Callable:
 
 def as_command(work: Callable) -> None:
     """What the command line makes of an error."""
-    from crm_analysis.__main__ import _told
-
     try:
         work()
     except OSError as error:
-        raise _told(error) from error
+        raise told(error) from error
 
 
 CASES = [
@@ -413,7 +412,7 @@ CASES = [
     ),
     OnMonth(id="A110", what="no kernel of that name", run=without_a_kernel, exit_code=4, code="E-KRN-1", file="quality.ipynb"),
     OnMonth(
-        id="A110", what="a kernel that dies before it answers", files={"broken/ipykernel/__init__.py": "raise ValueError('of a customer')"},
+        id="A110", what="a kernel that dies before it answers", files={"broken/comm/__init__.py": "raise ValueError('of a customer')"},
         run=with_a_broken_kernel, exit_code=4, code="E-KRN-1", file="quality.ipynb",
     ),
     OnFresh(

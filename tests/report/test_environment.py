@@ -80,11 +80,11 @@ def test_the_makefile_knows_the_environment_by_its_name():
 
 
 def targets() -> dict[str, str]:
-    return dict(re.findall(r"(?m)^([a-z]+):.*?## (.+)$", MAKEFILE))
+    return dict(re.findall(r"(?m)^([a-z-]+):.*?## (.+)$", MAKEFILE))
 
 
 def test_every_target_says_what_it_does():
-    rules = re.findall(r"(?m)^([a-z]+):(?!=)", MAKEFILE)
+    rules = re.findall(r"(?m)^([a-z-]+):(?!=)", MAKEFILE)
     (phony,) = re.findall(r"(?m)^\.PHONY: (.+)$", MAKEFILE)
     assert {"help", "reports", "test", "lint", "lab", "sql"} <= set(rules)
     assert set(rules) == set(targets()) == set(phony.split())
@@ -95,7 +95,7 @@ def test_make_help_lists_every_target(missing, arguments):
     if not shutil.which("make"):
         missing("there is no make")
     done = subprocess.run(["make", "-s", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True)
-    listed = dict(re.findall(r"(?m)^make ([a-z]+) +(.+)$", done.stdout))
+    listed = dict(re.findall(r"(?m)^make ([a-z-]+) +(.+)$", done.stdout))
     assert listed == targets()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ast
 import csv
+import importlib
 import json
 import re
 from dataclasses import dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -27,7 +29,7 @@ POLICY = (
 )
 
 KNOWN = {
-    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3",
+    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3", "h4",
     "p", "b", "br", "a", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "em", "code", "table", "caption", "thead",
     "tbody", "tr", "th", "td", "figure", "img", "figcaption", "details", "summary",
 }  # fmt: skip
@@ -89,7 +91,7 @@ def test_ids_are_unique_and_every_link_within_the_page_lands(page, name):
     top = page(name)
     ids = [one["id"] for one in top.all() if "id" in one.attributes]
     assert len(set(ids)) == len(ids)
-    assert all(re.fullmatch(r"[a-z][a-z0-9-]*", one) for one in ids)
+    assert all(re.fullmatch(r"[a-z][a-z0-9_-]*", one) for one in ids)
     wanted = {one["href"][1:] for one in top.all("a") if one["href"].startswith("#")}
     wanted |= {one["aria-labelledby"] for one in top.all() if "aria-labelledby" in one.attributes}
     assert wanted <= set(ids)
@@ -183,24 +185,42 @@ class Shown:
     name: str
     shape: Shape
     caption: str
-    columns: list[str]
+    columns: list[str] | None
+
+
+def columns_of(chosen: list[ast.expr], own: Shape, module: ModuleType) -> list[str] | None:
+    """The columns that a call asks for; None where the notebook works them out."""
+    if not chosen:
+        return list(own.columns)
+    (one,) = chosen
+    return list(getattr(module, one.attr)) if isinstance(one, ast.Attribute) else None
+
+
+def shape_of(shape: ast.expr, code: str, module: ModuleType) -> Shape:
+    """A shape by its name in the notebook: its method's, one that the notebook imports, or one of a module that it imports."""
+    name = shape.id if isinstance(shape, ast.Name) else shape.value.id
+    if f"crm_analysis.methods.{name}" == module.__name__:
+        return getattr(module, shape.attr)
+    (place,) = re.findall(rf"^from (\S+) import .*\b{name}\b", code, re.MULTILINE)
+    if isinstance(shape, ast.Name):
+        return getattr(importlib.import_module(place), name)
+    return getattr(importlib.import_module(f"{place}.{name}"), shape.attr)
 
 
 def tables_of(method: str) -> list[Shown]:
     """The calls of ``page.show_table`` in a notebook, and the table that ``page.show_data`` shows."""
     module, found = methods.load(method), []
     notebook = json.loads((PROJECT / "notebooks" / f"{method}.ipynb").read_text(encoding="utf-8"))
+    code = "\n".join("".join(cell["source"]) for cell in notebook["cells"] if cell["cell_type"] == "code")
     for cell in notebook["cells"]:
         if cell["cell_type"] != "code":
             continue
         for call in ast.walk(ast.parse("".join(cell["source"]))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) == "page.show_table":
-                name, _, shape, caption = call.args
-                # The shape of a check stands in the check's module, which the notebook imports beside its method's.
-                owner = getattr(module, shape.value.id, module) if shape.value.id != method else module
-                own = getattr(owner, shape.attr)
-                chosen = [getattr(module, one.value.attr) for one in call.keywords if one.arg == "columns"]
-                found.append(Shown(name.value, own, caption.value, list(*chosen or [own.columns])))
+                name, _, shape, caption, *columns = call.args
+                own = shape_of(shape, code, module)
+                columns += [one.value for one in call.keywords if one.arg == "columns"]
+                found.append(Shown(name.value, own, caption.value, columns_of(columns, own, module)))
     assert found
     data = "What became of the rows of the source; the quality report has all of it."
     return [*found, Shown("rows", STEPS, data, list(STEPS.columns))]
@@ -227,6 +247,9 @@ def shown_number(name: str, column: Column, text: str) -> str:
         return rounded(Decimal(text), "0.01").rstrip("0").rstrip(".")
     if column.type == "estimate":
         return rounded(Decimal(text), "0.001")
+    if column.type == "figure":
+        # What a spreadsheet could take for a formula has a backslash before it.
+        return text.removeprefix("\\")
     if column.type == "flag":
         return {"True": "yes", "False": "no"}[text]
     return " ".join(text.split())
@@ -244,8 +267,11 @@ def test_every_number_of_a_table_is_the_number_of_its_file(sample, page, method)
         assert (one.caption in tables) == bool(rows)
         if not rows:
             continue
+        heads = [cell.text for cell in tables[one.caption].all("thead")[0].all("th")]
+        by_head = {elements.head(column, "EUR"): name for name, column in one.shape.columns.items()}
+        columns = one.columns or [by_head[head] for head in heads]
         expected = [
-            [shown_number(name, one.shape.columns[name], row[name]) for name in one.columns]
+            [shown_number(name, one.shape.columns[name], row[name]) for name in columns]
             for row in rows[: elements.MAX_ROWS]
         ]
         body = tables[one.caption].all("tbody")[0].all("tr")

@@ -45,14 +45,16 @@ def test_a_report_has_page_pdf_notebook_and_numbers(sample, method):
     } - {"actions"}
 
 
-@pytest.mark.parametrize("method", [name for name in METHODS if name != "quality"])
+@pytest.mark.parametrize("method", [name for name in METHODS if hasattr(methods.load(name), "ACTIONS")])
 def test_a_report_that_advises_has_its_list_twice(sample, method):
     assert {f"actions/{method}.csv", f"actions/{method}.xlsx"} <= set(sample.hashes())
 
 
 def test_every_file_is_of_the_month_or_of_one_report(sample):
     of_all = {
-        f"{one}.{ending}" for one in ("data/index/months", "actions/all") for ending in ("csv", "parquet", "xlsx")
+        f"{one}.{ending}"
+        for one in ("data/index/months", "data/index/actions", "actions/all")
+        for ending in ("csv", "parquet", "xlsx")
     }
     files = set(sample.hashes()) - {"index.html", "manifest.json"} - of_all
     assert [one for one in files if sum(of_report(one, method) for method in METHODS) != 1] == []
@@ -60,7 +62,7 @@ def test_every_file_is_of_the_month_or_of_one_report(sample):
 
 def test_the_numbers_are_the_same_in_csv_and_parquet(sample):
     for csv in sorted((sample.bundle / "data").rglob("*.csv")):
-        parquet = pd.read_parquet(csv.with_suffix(".parquet"))
+        parquet = pd.read_parquet(csv.with_suffix(".parquet"), dtype_backend="numpy_nullable")
         text = pd.read_csv(csv, dtype=str, keep_default_na=False)
         assert list(parquet.columns) == list(text.columns), csv.name
         assert len(parquet) == len(text), csv.name
@@ -153,6 +155,7 @@ def test_one_method_alone_keeps_the_other_reports(root, ran):
 
 def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
     monkeypatch.setattr(bundle, "run_each", lambda *_: [])
+    monkeypatch.setattr(bundle.Bundle, "gather", lambda *_: None)
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(formats="pdf", methods="quality")
 
@@ -160,6 +163,7 @@ def test_one_method_in_other_formats_keeps_the_other_reports(root, monkeypatch):
 def test_a_method_named_twice_is_made_once(root, monkeypatch):
     made = []
     monkeypatch.setattr(bundle, "run_each", lambda _function, jobs, *_: made.extend(jobs) or [])
+    monkeypatch.setattr(bundle.Bundle, "gather", lambda *_: None)
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     root.touch_params("quality")
     root.publish(methods="quality quality")
@@ -193,6 +197,7 @@ def test_a_manifest_that_is_none_is_noticed(root, text):
 def test_a_damaged_file_costs_no_other_report(root, monkeypatch):
     (root.bundle / "quality.html").write_text("", encoding="utf-8")
     monkeypatch.setattr(bundle, "run_each", lambda *_: [])
+    monkeypatch.setattr(bundle.Bundle, "gather", lambda *_: None)
     monkeypatch.setattr(bundle.Bundle, "finish", lambda made, _: {"reports": made.reports, "notes": []})
     assert "rfm" in root.publish(methods="quality")
 
@@ -271,6 +276,7 @@ def test_a_month_that_the_source_does_not_reach_is_refused_with_the_range(root, 
 
 def test_a_month_that_is_still_running_is_not_published_as_a_whole_one(root, monkeypatch):
     monkeypatch.setattr(bundle, "run_each", lambda *_: [])
+    monkeypatch.setattr(bundle.Bundle, "gather", lambda *_: None)
     monkeypatch.setattr(bundle.Bundle, "finish", lambda bundle, _: {"reports": bundle.reports, "notes": bundle.notes})
     try:
         told = root.publish(methods="quality", month="2026-11")
