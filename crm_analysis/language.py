@@ -173,6 +173,11 @@ def changed(value: Number, earlier: Number, unit: str) -> str:
     return signed(round(change / abs(float(earlier)), 3), percent) if float(earlier) else ""
 
 
+def signed_money(value: Number, currency: str) -> str:
+    """A change of an amount, rounded, with its sign: +€3.4M."""
+    return signed(value, lambda one: short_money(one, currency))
+
+
 def day(value: date) -> str:
     return format_date(value, format="long", locale=_active["locale"])
 

@@ -727,7 +727,7 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
                 "{n} key accounts cost money; the largest is “{customer}”, rank {rank} by sales with {amount}: it leaves {result} after the"
                 " cost of late payment.",
                 customer=charts.label(first["customer_id"]), rank=language.integer(first["rank"]),
-                amount=language.short_money(first["amount"], currency), result=_signed_money(first["result_amount"], currency),
+                amount=language.short_money(first["amount"], currency), result=language.signed_money(first["result_amount"], currency),
             )
         )  # fmt: skip
     told += tell_credit(result, currency)
@@ -778,10 +778,6 @@ def tell_credit(result: Result, currency: str) -> list[str]:
             )
         )
     return told
-
-
-def _signed_money(amount: object, currency: str) -> str:
-    return language.signed(amount, lambda one: language.short_money(one, currency))
 
 
 # The cards.

@@ -28,7 +28,7 @@ from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
 from crm_analysis.cohorts import average_retention, cumulate_amounts, list_cohorts, name_of, number_of, retain
-from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
+from crm_analysis.customers import count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
@@ -208,7 +208,7 @@ class Result:
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """The stages at the end of ``run.month`` and of the months of the year before it, and how customers came there."""
-    customers = materialise_customers(known_orders(tables, run.as_of), run.as_of)
+    customers = customers_at(tables, run.as_of)
     require(customers, params.min_customers)
     require_history(customers, run, params)
     last = number_of(run.month)

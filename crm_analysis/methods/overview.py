@@ -471,18 +471,16 @@ def tell_figures(result: Result, currency: str) -> list[str]:
         else _("{figure}: {value}.").format(figure=name, value=value)
     ]
     if len(result.effects):
-        parts = [f"{_(row.effect)} {_money_change(row.amount, currency)}" for row in result.effects.itertuples()]
+        parts = [
+            f"{_(row.effect)} {language.signed_money(row.amount, currency)}" for row in result.effects.itertuples()
+        ]
         text = {
             LAST_YEAR: _("What made the change on the same month last year ({amount}): {parts}."),
             LAST_MONTH: _("What made the change on last month ({amount}): {parts}."),
         }[result.effects["comparison"].iloc[0]]
-        amount = _money_change(result.effects["amount"].sum(), currency)
+        amount = language.signed_money(result.effects["amount"].sum(), currency)
         told.append(text.format(amount=amount, parts=language.listed(parts)))
     return told
-
-
-def _money_change(amount: object, currency: str) -> str:
-    return language.signed(float(amount), lambda one: language.short_money(one, currency))
 
 
 def tell_movers(result: Result, currency: str) -> str:
@@ -490,7 +488,7 @@ def tell_movers(result: Result, currency: str) -> str:
         return ""
     parts = [
         _("{what} {which} ({amount})").format(
-            what=_(row.dimension), which=row.value, amount=_money_change(row.change_amount, currency)
+            what=_(row.dimension), which=row.value, amount=language.signed_money(row.change_amount, currency)
         )
         for row in result.movers.drop_duplicates("dimension").head(3).itertuples()
     ]  # fmt: skip
@@ -571,5 +569,5 @@ def plot_effects(effects: pd.DataFrame, currency: str) -> Axes:
     """The parts of the change."""
     shown = effects.assign(effect=[_(one) for one in effects["effect"]])
     return charts.bars(
-        shown, "effect", "amount", lambda one: _money_change(one, currency), xlabel=_("part of the change")
+        shown, "effect", "amount", lambda one: language.signed_money(one, currency), xlabel=_("part of the change")
     )

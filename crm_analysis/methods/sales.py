@@ -710,7 +710,7 @@ def tell_effects(result: Result, comparison: str, currency: str) -> list[str]:
     if frame.empty or not any(frame["amount"]):
         return []
     parts = [
-        _("{effect} {amount}").format(effect=_(one.effect), amount=_signed_money(one.amount, currency))
+        _("{effect} {amount}").format(effect=_(one.effect), amount=language.signed_money(one.amount, currency))
         for one in frame.itertuples()
     ]
     text = {
@@ -718,11 +718,7 @@ def tell_effects(result: Result, comparison: str, currency: str) -> list[str]:
         LAST_MONTH: _("What made the change on last month ({amount}): {parts}."),
         BEFORE: _("What made the change on the window before ({amount}): {parts}."),
     }[comparison]
-    return [text.format(amount=_signed_money(frame["amount"].sum(), currency), parts=language.listed(parts))]
-
-
-def _signed_money(amount: object, currency: str) -> str:
-    return language.signed(amount, lambda one: language.short_money(one, currency))
+    return [text.format(amount=language.signed_money(frame["amount"].sum(), currency), parts=language.listed(parts))]
 
 
 def tell_extremes(result: Result, comparison: str, currency: str) -> list[str]:
@@ -734,7 +730,7 @@ def tell_extremes(result: Result, comparison: str, currency: str) -> list[str]:
         shown = {
             direction: _("“{value}” {amount}").format(
                 value=charts.label(first.loc[direction, "value"]),
-                amount=_signed_money(first.loc[direction, "change_amount"], currency),
+                amount=language.signed_money(first.loc[direction, "change_amount"], currency),
             )
             for direction in first.index
         }

@@ -59,7 +59,7 @@ from crm_analysis.composition import (
     sum_parts,
     sum_periods,
 )  # fmt: skip
-from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
+from crm_analysis.customers import count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, mark
 from crm_analysis.leaving.outcomes import NOT_KNOWN, OTHER
@@ -194,7 +194,7 @@ class Result:
 
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """Who the customers are at the end of ``run.month``, what changed their sales, and the clusters of their behaviour."""
-    customers = materialise_customers(known_orders(tables, run.as_of), run.as_of)
+    customers = customers_at(tables, run.as_of)
     require(customers, params.min_customers)
     wide, labels, notes = label_parts(
         tables, customers, run.as_of, leave_out=params.leave_out, most_parts=params.most_parts, n_bands=params.n_bands

@@ -23,7 +23,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, known_orders, materialise_customers, move_matrix, require
+from crm_analysis.customers import count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
@@ -151,7 +151,7 @@ class Cuts:
 def analyse(tables: Tables, run: Run, params: Params) -> Result:
     """The four quadrants at the end of ``run.month``, and their change on the previous month and on last year."""
     states = {
-        name: average_orders(materialise_customers(known_orders(tables, day), day), params)
+        name: average_orders(customers_at(tables, day), params)
         for name, day in zip(STATES, (run.as_of, run.starts, run.last_year_as_of), strict=True)
     }
     require(states[NOW], params.min_customers)
