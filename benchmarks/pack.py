@@ -17,17 +17,25 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.bench import MEASURES, REPO, ask, clock, take_turns, write_results
+from crm_analysis import methods
 
 BIN = Path(sys.executable).parent
 
 
 def make_root(folder: Path) -> Path:
-    """A project's folder with the sample company's customer database, and no reports."""
+    """A project's folder with the sample company's customer database, and a month's tables of all reports together."""
     for name in ("notebooks", "params"):
         shutil.copytree(REPO / name, folder / name)
-    reports(folder, "METHODS=decile", "FORMATS=html")
-    shutil.rmtree(folder / "reports")
+    reports(folder, "FORMATS=html")
+    # What reports that read the results of others find there.
+    index = next((folder / "reports" / "sample").glob("2*/data/index"))
+    shutil.copytree(index, folder / "index")
     return folder
+
+
+def list_notebooks(root: Path) -> list[Path]:
+    """Those that read the results of others last."""
+    return sorted((root / "notebooks").glob("*.ipynb"), key=lambda path: (methods.reads_results(path.stem), path))
 
 
 def reports(root: Path, *overrides: str) -> None:
@@ -45,18 +53,23 @@ def run_again(root: Path) -> None:
     reports(root, "FORMATS=html")
 
 
-def run_command_lines(root: Path) -> None:
-    """papermill, then nbconvert, notebook by notebook."""
+def make_out(root: Path) -> Path:
     out = root / "out"
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    shutil.copytree(root / "index", out / "data" / "index")
+    return out
+
+
+def run_command_lines(root: Path) -> None:
+    """papermill, then nbconvert, notebook by notebook."""
+    out = make_out(root)
     environment = os.environ | {
         "PYTHONPATH": str(REPO),
         "CRM_ROOT": str(root),
         "CRM_BUNDLE": str(out),
         "CRM_RUN_ID": "bench",
     }
-    for notebook in sorted((root / "notebooks").glob("*.ipynb")):
+    for notebook in list_notebooks(root):
         executed = out / notebook.name
         for command in (
             [BIN / "papermill", notebook, executed, "--no-progress-bar", "-k", "python3"],
@@ -75,14 +88,12 @@ def run_pure_work(root: Path) -> None:
     from crm_analysis.params import Run
     from crm_analysis.report.render import render_report
 
-    out = root / "pure"
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
+    out = make_out(root)
     os.environ |= {"CRM_ROOT": str(root), "CRM_BUNDLE": str(out), "CRM_RUN_ID": "bench"}
     os.chdir(out)
     meta = warehouse.read_meta(warehouse.warehouse_folder(root, "sample"))
     run = Run(month=meta.last_complete_month, formats=("html",))
-    for path in sorted((root / "notebooks").glob("*.ipynb")):
+    for path in list_notebooks(root):
         notebook = nbformat.read(path, as_version=4)
         shell = InteractiveShell()
         for number, cell in enumerate((one for one in notebook.cells if one.cell_type == "code"), 1):

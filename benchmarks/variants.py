@@ -212,6 +212,7 @@ def ingest_dirty_sql(root: Path, out: Path) -> Numbers:
     connection = duckdb.connect(str(out / "plain.duckdb"), config={"memory_limit": MEMORY_LIMIT})
     read = f"read_csv('{root}/dirty/export.csv', all_varchar = true, ignore_errors = true)"
     connection.execute(f"CREATE TABLE lines AS FROM {read}")
+    connection.execute("CHECKPOINT")
     return lambda: {"loaded": connection.execute("SELECT count(*) FROM lines").fetchall()}
 
 
