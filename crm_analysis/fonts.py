@@ -1,7 +1,7 @@
 """The typefaces that reports bring along, so that they look the same, Chinese and Japanese included, on every machine.
 
 Source Sans Pro (Latin, Greek, Cyrillic) and Noto Sans CJK (Chinese, Japanese, Korean), both under the SIL Open Font Licence
-1.1. Pages hold only the letters that they show.
+1.1. Pages hold the usual Latin letters, and of the others only those that they show.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import logging
+from collections.abc import Set
 from functools import cache
 from importlib.resources import files
 
@@ -23,6 +24,8 @@ _PLACES = {"ja": 0, "ko": 1, "zh": 2}
 _WEIGHTS = {400: "Regular", 600: "Semibold"}
 # Quotation marks, dashes and dots are as wide as a letter in Chinese, and narrow elsewhere.
 _FIRST_WIDE, _FIRST_CJK = 0x2010, 0x2E80
+# What most pages show is cut out of a typeface once: ASCII, Western letters, and the punctuation and signs of reports.
+_USUAL = frozenset([*range(0x20, 0x7F), *range(0xA0, 0x100), *map(ord, "–—‘’“”„…•€≈≤≥−×→←↑↓▲▼●")])
 
 
 def _latin(weight: int) -> str:
@@ -59,15 +62,19 @@ def register() -> list[str]:
 def embed(text: str, language: str) -> str:
     """CSS that brings along the letters of ``text`` as the families ``Report`` and ``Report CJK``."""
     border = _FIRST_WIDE if language in _PLACES else _FIRST_CJK
-    letters = {ord(one) for one in text}
+    letters = {ord(one) for one in text if one.isprintable()}
     narrow, wide = {one for one in letters if one < border}, {one for one in letters if one >= border}
-    rules = [
-        _rule("Report", weight, _cut(TTFont(_latin(weight), recalcTimestamp=False), narrow)) for weight in _WEIGHTS
-    ]
+    rules = [_rule("Report", weight, one) for weight, one in _cut_latin(narrow, border).items()]
     if wide & _in_cjk():
         face = TTFont(_collection(), fontNumber=_PLACES.get(language, _PLACES["zh"]), lazy=True, recalcTimestamp=False)
         rules.append(_rule("Report CJK", 400, _cut(face, wide | {ord(" ")})))
     return "\n".join(rules)
+
+
+def warm_up() -> None:
+    """Cut what most pages show, of any language."""
+    for border in (_FIRST_WIDE, _FIRST_CJK):
+        _cut_latin(set(), border)
 
 
 def missing(text: str) -> set[str]:
@@ -88,7 +95,17 @@ def _in_charts() -> frozenset[int]:
     return frozenset(TTFont(font_manager.findfont("DejaVu Sans")).getBestCmap())
 
 
-def _cut(font: TTFont, letters: set[int]) -> bytes:
+def _cut_latin(letters: set[int], border: int) -> dict[int, bytes]:
+    usual = frozenset(one for one in _USUAL if one < border)
+    return _cut_weights(usual if letters <= usual else usual | letters)
+
+
+@cache
+def _cut_weights(letters: frozenset[int]) -> dict[int, bytes]:
+    return {weight: _cut(TTFont(_latin(weight), recalcTimestamp=False), letters) for weight in _WEIGHTS}
+
+
+def _cut(font: TTFont, letters: Set[int]) -> bytes:
     from fontTools import subset
 
     options = subset.Options(flavor="woff2", layout_features=["kern", "tnum", "liga", "mark"], notdef_outline=True)

@@ -20,7 +20,7 @@ from crm_analysis.errors import Interrupted, ReportError
 from crm_analysis.language import _
 from crm_analysis.params import Run
 from crm_analysis.report.plan import Plan, belongs, find_pdf_problem, incomplete_note, plain, versions
-from crm_analysis.report.workers import run_each, warm_up
+from crm_analysis.report.workers import INLINE, run_each
 from crm_analysis.schema import Shape
 from crm_analysis.sources.records import sha256
 
@@ -74,9 +74,8 @@ class Bundle:
         self.path.mkdir(parents=True)
         before = dict(os.environ)
         os.environ.update(
-            CRM_ROOT=str(self.root.resolve()), CRM_BUNDLE=str(self.path.resolve()), JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND="module://matplotlib_inline.backend_inline",
+            CRM_ROOT=str(self.root.resolve()), CRM_BUNDLE=str(self.path.resolve()), JUPYTER_PREFER_ENV_PATH="1", PYTHONSAFEPATH="1", MPLBACKEND=INLINE,
         )  # fmt: skip
-        warm_up()
         try:
             yield
         finally:

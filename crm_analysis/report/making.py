@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from html import unescape
-from importlib import import_module
 from pathlib import Path
 
 from crm_analysis import fonts, language, warehouse
@@ -14,14 +12,8 @@ from crm_analysis.errors import NotEnoughData
 from crm_analysis.params import Run
 from crm_analysis.report.execute import execute
 from crm_analysis.report.plan import Plan
-from crm_analysis.report.render import pdf_problem, render_report, write_pdf
+from crm_analysis.report.render import render_report, write_pdf
 from crm_analysis.report.workers import Kernel
-
-# What reports need is there, then, before the first one asks. A kernel that cannot be imported is told where one is to start.
-pdf_problem()
-with suppress(Exception):
-    import_module("ipykernel.kernelapp")
-    import_module("matplotlib_inline.backend_inline")
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from crm_analysis.params import FORMATS, Run
 from crm_analysis.report.bundle import Bundle, read_manifest
 from crm_analysis.report.plan import choose_formats, plain, plan_reports, read_params, read_run, resolve_month
 from crm_analysis.report.preflight import check_machine
+from crm_analysis.report.workers import warm_up
 
 
 def publish(root: Path, overrides: dict[str, str]) -> str:
@@ -29,7 +30,12 @@ def publish(root: Path, overrides: dict[str, str]) -> str:
     """
     run = read_run(root, overrides)
     check_machine(root, run)
-    check = cache(lambda: (read_params(root), choose_formats(run).formats))
+
+    @cache
+    def check() -> tuple[dict[str, object], tuple[str, ...]]:
+        warm_up()
+        return read_params(root), choose_formats(run).formats
+
     with _lock(root / "reports" / run.source):
         meta = warehouse.ensure(root, run.source, run.memory_limit, _tell, check)
         run = replace(run, month=resolve_month(run, meta))

@@ -82,10 +82,20 @@ def sections_of(notebook: NotebookNode) -> tuple[str, Markup, list[Markup], list
     return title.strip(), lead, summary, sorted([one for one in sections if one.blocks], key=lambda one: one.is_about)
 
 
+@cache
+def _exporter() -> HTMLExporter:
+    return HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
+
+
+def warm_up() -> None:
+    """Load the page's template, and the letters of most pages."""
+    _exporter().template  # noqa: B018 (a property that loads it)
+    fonts.warm_up()
+
+
 def render_report(notebook: NotebookNode, name: str, run: Run, meta: Meta, has_pdf: bool) -> str:
     """The page of a report."""
     title, lead, summary, sections = sections_of(notebook)
-    exporter = HTMLExporter(template_name="report", extra_template_basedirs=[str(TEMPLATES)])
     context = {
         **_frame(run, meta),
         "title": title,
@@ -94,7 +104,7 @@ def render_report(notebook: NotebookNode, name: str, run: Run, meta: Meta, has_p
         "sections": sections,
         "pdf": f"{name}.pdf" if has_pdf else "",
     }
-    return _finish(_number(exporter.from_notebook_node(notebook, resources={"crm": context})[0]), run)
+    return _finish(_number(_exporter().from_notebook_node(notebook, resources={"crm": context})[0]), run)
 
 
 def _number(html: str) -> str:

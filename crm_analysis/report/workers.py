@@ -18,12 +18,14 @@ from multiprocessing.connection import Connection, wait
 from crm_analysis.errors import CrmError, ReportError, told
 
 _WARM = multiprocessing.get_context("forkserver")
-_LIBRARIES = ["crm_analysis.report.making"]
+_LIBRARIES = ["crm_analysis.report.warm"]
+# How matplotlib draws in a kernel.
+INLINE = "module://matplotlib_inline.backend_inline"
 SECONDS_BETWEEN_LOOKS = 1.0
 
 
 def warm_up() -> None:
-    """Begin to import the libraries, aside; the first worker waits for the end of that."""
+    """Begin to load what reports need, aside; the first worker waits for the end of that."""
     _WARM.set_forkserver_preload(_LIBRARIES)
     multiprocessing.forkserver.ensure_running()
 
