@@ -238,8 +238,8 @@ def write_results(name: str, rows: list[dict], notes: Sequence[str], more: Mappi
     for row in rows:
         own = ours[row[size], row["job"]]
         names = ("wall_seconds", "cpu_seconds", "peak_mb")
-        ratios = ["" if row is own else f"**{own[name] / row[name]:.2f}**" for name in names]
-        absolute = [f"{row['wall_seconds']:.2f}", f"{row['cpu_seconds']:.2f}", f"{row['peak_mb']:.0f}"]
+        ratios = ["" if row is own or row[name] is None else f"**{own[name] / row[name]:.2f}**" for name in names]
+        absolute = ["" if row[name] is None else f"{row[name]:.{n}f}" for name, n in zip(names, (2, 2, 0), strict=True)]
         others = ["" if row[one] is None else format(row[one], written) for one, written in more.values()]
         table.append([f"{row[size]:,}", row["job"], row["variant"], *ratios, *absolute, *others])
     libraries = ", ".join(f"{one} {version(one)}" for one in ("duckdb", "narwhals", "numpy", "pandas", "pyarrow"))

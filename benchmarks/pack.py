@@ -16,7 +16,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.bench import MEASURES, REPO, ask, clock, take_turns, write_results
+from benchmarks.bench import REPO, ask, clock, medians, take_turns, write_results
 from crm_analysis import methods
 
 BIN = Path(sys.executable).parent
@@ -116,12 +116,9 @@ VARIANTS: dict[str, Callable[[Path], None]] = {
 
 def measure(variant: str, root: Path) -> dict:
     if variant == "pure work":
-        from crm_analysis.report import making  # noqa: F401 (imported before the clock starts)
-    before = os.times()
+        from crm_analysis.report import warm  # noqa: F401 (imported before the clock starts)
     found, _ = clock(lambda: VARIANTS[variant](root))
-    after = os.times()
-    used = sum(after[:4]) - sum(before[:4])
-    return found | {"cpu_seconds": used}
+    return found
 
 
 def main() -> None:
@@ -142,7 +139,8 @@ def main() -> None:
     n = len(list((REPO / "notebooks").glob("*.ipynb")))
     rows = [
         {"reports": n, "job": "pack", "variant": variant}
-        | {name: sorted(one[name] for one in ones)[len(ones) // 2] for name in MEASURES}
+        # Not the CPU time and the memory: workers are not our process's children.
+        | {**medians(ones), "cpu_seconds": None, "peak_mb": None}
         for variant, ones in found.items()
     ]
     write_results("pack", rows, [f"`python -m benchmarks.pack --repeat {arguments.repeat}`, medians;"], {})

@@ -72,7 +72,8 @@ def embed(text: str, language: str) -> str:
 
 
 def warm_up() -> None:
-    """Cut what most pages show, of any language."""
+    """Cut what most pages show, of any language, and look what else there is."""
+    missing("")
     for border in (_FIRST_WIDE, _FIRST_CJK):
         _cut_latin(set(), border)
 

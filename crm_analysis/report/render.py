@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import re
+from collections import defaultdict
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from functools import cache
@@ -17,6 +18,7 @@ from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters import markdown2html
 from nbformat import NotebookNode
+from nbformat.v4 import new_notebook
 
 from crm_analysis import fonts, language
 from crm_analysis.language import _
@@ -88,8 +90,8 @@ def _exporter() -> HTMLExporter:
 
 
 def warm_up() -> None:
-    """Load the page's template, and the letters of most pages."""
-    _exporter().template  # noqa: B018 (a property that loads it)
+    """Load what turns a notebook into a page, and the letters of most pages."""
+    _exporter().from_notebook_node(new_notebook(), resources={"crm": defaultdict(str)})
     fonts.warm_up()
 
 

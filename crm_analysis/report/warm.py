@@ -1,5 +1,7 @@
 """What the reports need, loaded on import: by the process that workers are forked from, before the first report asks."""
 
+import atexit
+import gc
 import os
 from contextlib import suppress
 from importlib import import_module
@@ -19,3 +21,7 @@ with suppress(Exception):
         methods.load(name)
     for module in ("crm_analysis.report.making", "ipykernel.kernelapp", "matplotlib_inline.backend_inline"):
         import_module(module)
+    # What is there stays: nobody need look through it for garbage again and again.
+    gc.collect()
+    gc.freeze()
+    atexit.register(gc.unfreeze)
