@@ -91,7 +91,7 @@ _ORDER_COLUMNS = {
     "ordered_at": Column("moment", "when, in the business time zone of the source"),
     "currency": Column("text", "currency in which the file has the row's amounts, such as USD"),
 }
-_LINE_DIMENSIONS = {
+LINE_DIMENSIONS = {
     "region": Column("text", "where the customer is served"),
     "channel": Column("text", "web, shop, telephone, …"),
     "salesperson": Column("text", "who sold"),
@@ -109,7 +109,7 @@ CANONICAL: dict[str, CanonicalTable] = {
             "unit_price": Column("money", "price of one"),
             "line_amount": Column("money", "amount of the line, net of discount"),
             "profit_amount": Column("money", "margin of the line"),
-            **_LINE_DIMENSIONS,
+            **LINE_DIMENSIONS,
             "whole_order_amount": Column(
                 "money", "amount of the whole order, on one of its lines: what its lines are more is a discount on all"
             ),
@@ -129,7 +129,7 @@ CANONICAL: dict[str, CanonicalTable] = {
             "quantity": Column("quantity", "pieces in the order"),
             "order_amount": Column("money", "amount of the order, net of discount"),
             "profit_amount": Column("money", "margin of the order"),
-            **_LINE_DIMENSIONS,
+            **LINE_DIMENSIONS,
             "refunded_amount": _REFUNDED,
         },
         required=("customer_id", "ordered_at", "order_amount"),

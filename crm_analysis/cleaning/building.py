@@ -30,7 +30,7 @@ from crm_analysis.cleaning.plan import Plan
 from crm_analysis.cleaning.texts import Cells, show_controls
 from crm_analysis.engine import Table
 from crm_analysis.errors import InputError, row_list
-from crm_analysis.schema import CANONICAL, IDENTITY, REJECTS, WARNINGS
+from crm_analysis.schema import CANONICAL, IDENTITY, LINE_DIMENSIONS, REJECTS, WARNINGS
 from crm_analysis.sources import open_records
 from crm_analysis.sources.contract import Contract
 from crm_analysis.sources.records import CELL_STEP, Input, Noticed, Records, sha256
@@ -294,7 +294,9 @@ class Building:
         self.tell("summing orders")
         # Sorted: the same orders make the same file, and a customer's stand together.
         by = ["customer_id", "order_id", "is_order", "ordered_at"]
-        self._write("orders", summarise_orders(used, table.free_orders).sort(by))
+        # What lines say of their order is asked of the lines, where there are any.
+        more = [one for one in ("quantity", *LINE_DIMENSIONS) if one in columns and name == "orders"]
+        self._write("orders", summarise_orders(used, table.free_orders, more).sort(by))
         if name == "order_lines":
             kept = [one for one in CANONICAL[name].columns if one in columns and one != "line_amount"]
             self._write(name, add_calendar(used).select(*kept, "ordered_date", "ordered_day", "kind", "line_amount"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import narwhals as nw
 
 from crm_analysis import engine
@@ -20,11 +22,12 @@ def add_calendar(lines: Table) -> Table:
     )
 
 
-def summarise_orders(lines: Table, free_orders: str = "ignore") -> Table:
+def summarise_orders(lines: Table, free_orders: str = "ignore", more: Sequence[str] = ()) -> Table:
     """One row per order of a customer, and one per day on which things of an order came back (schema.ORDERS).
 
     ``lines`` have customer_id, order_id, ordered_at, line_amount (signed DECIMAL) and kind (schema.KINDS), and perhaps
-    profit_amount. An order is dated by its first line; returns, and orders of free lines alone unless ``free_orders`` is
+    profit_amount; ``more``: other columns of theirs to keep, of an order's rows the first text in the alphabet, and the sum of
+    quantities. An order is dated by its first line; returns, and orders of free lines alone unless ``free_orders`` is
     ``count``, are rows with ``is_order`` false, dated by their own day, for a return lowers money when it happens and is
     never a visit.
     """
@@ -40,6 +43,7 @@ def summarise_orders(lines: Table, free_orders: str = "ignore") -> Table:
         sums += [nw.col("profit_amount").sum().cast(money), nw.col("profit_amount").count().alias("n_profits")]
         # Margin is known for an order only where it is known for each of its lines.
         profit = nw.when(nw.col("n_profits") == nw.col("n_lines")).then("profit_amount")
+    sums += [nw.col(one).sum() if one == "quantity" else nw.col(one).min() for one in more]
     orders = lines.group_by("customer_id", "order_id", "returned_at").agg(
         nw.col("counts").max(), nw.col("ordered_at").min(), nw.len().alias("n_lines"), *sums
     )
@@ -51,4 +55,4 @@ def summarise_orders(lines: Table, free_orders: str = "ignore") -> Table:
         returned_amount=nw.when(is_return).then(-amount).otherwise(zero),
         profit_amount=profit,
     )
-    return orders.select(*ORDERS.columns)
+    return orders.select(*ORDERS.columns, *more)

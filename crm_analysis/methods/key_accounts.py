@@ -54,6 +54,8 @@ REQUIRES = ()
 # Where the report stands in the pack.
 PLACE = 25
 MONTHS_SHOWN, CATEGORIES_SHOWN = 24, 6
+# The largest accounts, which the report shows; the results per customer and the action list have all of them.
+ACCOUNTS_SHOWN = 100
 BASES = NOW, LAST_MONTH, LAST_YEAR = mark("now"), mark("previous month"), mark("last year")
 
 COSTS_MONEY, OWES, QUIET, FALLING, PAYS_LATE, OPEN_TO_MORE, STEADY = STATES = (
@@ -76,7 +78,7 @@ CONCENTRATION = Shape(
     },
 )
 ACCOUNTS = Shape(
-    "one row per key account, the largest first",
+    "one row per account, the largest first",
     {
         "rank": Column("integer", "rank"),
         "customer_id": Column("id", "customer"),
@@ -111,6 +113,20 @@ ACCOUNTS = Shape(
         "before_amount": Column("money", "sales of the window before"),
         "days_since_last_order": Column("integer", "days since the last order"),
         "reason": Column("text", "why"),
+    },
+)
+BY_STATE = Shape(
+    "one row per state with key accounts in it, the most urgent first",
+    {
+        "state": Column("label", "state"),
+        "n_accounts": Column("integer", "key accounts"),
+        "amount": Column("money", "sales"),
+        "result_amount": Column("money", "profit after late payment"),
+        "potential_amount": Column("money", "potential"),
+        "rank": Column("integer", "rank of the largest"),
+        "customer_id": Column("id", "the largest"),
+        "largest_amount": Column("money", "its sales"),
+        "largest_result_amount": Column("money", "its profit after late payment"),
     },
 )
 SALES_VIEW = (
@@ -207,6 +223,7 @@ class Result:
     customers: Table
     actions: Table
     concentration: pd.DataFrame
+    states: pd.DataFrame
     accounts: pd.DataFrame
     credit: pd.DataFrame
     aging: pd.DataFrame
@@ -237,15 +254,15 @@ def analyse(tables: Tables, run: Run, params: Params) -> Result:
         aging = describe_aging(payers, now)
         by_month = describe_payment_months(tables, run.as_of)
     customers = engine.materialise(judge(assess(now, payers, turnover, run.as_of, months, params), months, params))
-    accounts = describe_accounts(
-        engine.collect(customers.filter("is_key").sort("rank").head(params.list_rows), params.list_rows)
-    )
+    largest = customers.filter("is_key").sort("rank").head(ACCOUNTS_SHOWN)
+    accounts = describe_accounts(engine.collect(largest, ACCOUNTS_SHOWN))
     shown = accounts["customer_id"].head(params.n_cards).tolist()
     n_lost, lost = sum_lost(now)
     return Result(
         customers=customers.select("is_key", *ACCOUNTS.columns),
         actions=advise(customers),
         concentration=CONCENTRATION.frame(pd.DataFrame([concentrate(one, basis) for basis, one in earlier.items()])),
+        states=describe_states(customers),
         accounts=accounts,
         credit=credit,
         aging=aging,
@@ -558,6 +575,22 @@ def sum_lost(now: Table) -> tuple[int, Decimal]:
     return int(one["n"]), one["amount"] or Decimal(0)
 
 
+def describe_states(customers: Table) -> pd.DataFrame:
+    """BY_STATE."""
+    keys = customers.filter("is_key")
+    sums = keys.group_by("state").agg(
+        nw.len().alias("n_accounts"),
+        *[nw.col(one).sum() for one in ("amount", "result_amount", "potential_amount")],
+        # Where nothing is known of any of them, the sum is not zero but unknown.
+        *[nw.col(one).count().alias(f"n_{one}") for one in ("result_amount", "potential_amount")],
+        rank=nw.col("rank").min(),
+    )
+    known = [nw.when(nw.col(f"n_{one}") > 0).then(one).alias(one) for one in ("result_amount", "potential_amount")]
+    largest = keys.select("rank", "customer_id", largest_amount="amount", largest_result_amount="result_amount")
+    frame = engine.collect(sums.with_columns(*known).join(largest, on="rank", how="left"), len(STATES))
+    return BY_STATE.frame(frame.sort_values("state", key=lambda states: states.map(STATES.index), ignore_index=True))
+
+
 def describe_accounts(frame: pd.DataFrame) -> pd.DataFrame:
     """ACCOUNTS."""
     whole = ("worst_days_late", "n_invoices", "profit_rank", "days_since_last_order")
@@ -706,7 +739,7 @@ def key_figures(result: Result) -> list[KeyFigure]:
 def findings(result: Result, currency: str, params: Params) -> list[str]:
     """What the numbers say, most important first."""
     now = result.concentration.set_index("basis").loc[NOW]
-    accounts = result.accounts
+    states = result.states
     told = [
         counted(
             now["n_key"],
@@ -716,29 +749,28 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
             amount=language.short_money(now["key_amount"], currency), total=language.short_money(now["amount"], currency),
         )
     ]  # fmt: skip
-    losing = accounts[accounts["state"] == COSTS_MONEY]
-    if len(losing):
-        first = losing.iloc[0]
+    for losing in states[states["state"] == COSTS_MONEY].itertuples():
         told.append(
             counted(
-                len(losing),
+                losing.n_accounts,
                 "{n} key account costs money: “{customer}”, rank {rank} by sales with {amount}, leaves {result} after the cost of late"
                 " payment.",
                 "{n} key accounts cost money; the largest is “{customer}”, rank {rank} by sales with {amount}: it leaves {result} after the"
                 " cost of late payment.",
-                customer=charts.label(first["customer_id"]), rank=language.integer(first["rank"]),
-                amount=language.short_money(first["amount"], currency), result=language.signed_money(first["result_amount"], currency),
+                customer=charts.label(losing.customer_id), rank=language.integer(losing.rank),
+                amount=language.short_money(losing.largest_amount, currency),
+                result=language.signed_money(losing.largest_result_amount, currency),
             )
         )  # fmt: skip
     told += tell_credit(result, currency)
-    falling = accounts[accounts["state"].isin([QUIET, FALLING])]
+    falling = states[states["state"].isin([QUIET, FALLING])]
     if len(falling):
         told.append(
             counted(
-                len(falling),
+                falling["n_accounts"].sum(),
                 "{n} key account is falling or has gone quiet: “{customer}”.",
                 "{n} key accounts are falling or have gone quiet; the largest is “{customer}”.",
-                customer=charts.label(falling.iloc[0]["customer_id"]),
+                customer=charts.label(falling.loc[falling["rank"].idxmin(), "customer_id"]),
             )
         )
     if result.n_lost:
@@ -750,11 +782,11 @@ def findings(result: Result, currency: str, params: Params) -> list[str]:
                 amount=language.short_money(result.lost_amount, currency),
             )
         )
-    if accounts["potential_amount"].notna().any():
+    if states["potential_amount"].notna().any():
         told.append(
             _(
                 "Where key accounts buy far less of a category than comparable ones, there is room for up to {amount} more."
-            ).format(amount=language.short_money(sum(accounts["potential_amount"].dropna(), Decimal(0)), currency))
+            ).format(amount=language.short_money(sum(states["potential_amount"].dropna(), Decimal(0)), currency))
         )
     return told
 

@@ -79,3 +79,22 @@ def test_an_order_with_a_free_and_a_paid_line_is_an_order(orders):
 
 def test_there_is_no_other_row(orders):
     assert len(orders) == 6
+
+
+WHOLE = """
+company: Test
+currency: EUR
+time_zone: Europe/Berlin
+tables:
+  orders:
+    files: orders.csv
+    format: {datetime: "%Y-%m-%d"}
+    columns: {order_id: o, customer_id: c, ordered_at: at, order_amount: a, quantity: q, region: r, channel: ch}
+"""
+
+
+def test_orders_without_lines_keep_what_is_said_of_them(make_source):
+    text = "o,c,at,a,q,r,ch\nA,c1,2024-01-31,10.00,3,North,web\nB,c2,2024-02-01,3.00,1,South,\n"
+    rows = {row["order_id"]: row for row in make_source(WHOLE, {"orders.csv": text}).build().rows("orders")}
+    kept = {one: tuple(row[name] for name in ("quantity", "region", "channel")) for one, row in rows.items()}
+    assert kept == {"A": (3, "North", "web"), "B": (1, "South", None)}

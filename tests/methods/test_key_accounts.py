@@ -88,6 +88,7 @@ def accounts(result: key_accounts.Result) -> pd.DataFrame:
 def test_shapes(result):
     key_accounts.CONCENTRATION.check(result.concentration.columns)
     key_accounts.ACCOUNTS.check(result.accounts.columns)
+    key_accounts.BY_STATE.check(result.states.columns)
     key_accounts.AGING.check(result.aging.columns)
     key_accounts.PAYMENT_MONTHS.check(result.payment_months.columns)
     key_accounts.CARD_MONTHS.check(result.card_months.columns)
@@ -229,6 +230,19 @@ def test_every_state_has_advice():
     assert list(key_accounts.ADVICE) == list(key_accounts.STATES)
 
 
+def test_states_sum_up_the_accounts_and_name_the_largest(result):
+    accounts = result.accounts
+    for one in result.states.itertuples():
+        here = accounts[accounts["state"] == one.state]
+        assert (one.n_accounts, one.amount, one.result_amount) == (
+            len(here), here["amount"].sum(), here["result_amount"].sum(),
+        )  # fmt: skip
+        largest = here.iloc[0]
+        assert (one.customer_id, one.rank) == (largest["customer_id"], largest["rank"])
+        assert (one.largest_amount, one.largest_result_amount) == (largest["amount"], largest["result_amount"])
+    assert result.states["n_accounts"].sum() == len(accounts)
+
+
 # --- the cards -------------------------------------------------------------------------------------------------------
 
 
@@ -283,7 +297,9 @@ def test_invoices_alone_make_key_accounts(built_source, real_data, connection):
     sums = frame.groupby("customer_id")["invoice_amount"].sum().astype(float).sort_values(ascending=False)
     assert result.accounts["customer_id"].head(5).tolist() == sums.index[:5].tolist()
     n_key = int((sums.cumsum() - sums < 0.8 * sums.sum()).sum())
-    assert len(result.accounts) == n_key
+    assert (
+        len(result.accounts) == min(n_key, key_accounts.ACCOUNTS_SHOWN) and result.states["n_accounts"].sum() == n_key
+    )
     assert result.accounts["on_time_share"].notna().all()
 
 
@@ -293,7 +309,7 @@ def test_the_sample_companys_late_payers_are_found(built_source, connection):
     result = key_accounts.analyse(tables, Run(source="x", month="2026-10"), key_accounts.Params())
     pays = engine.collect(tables["payments"].select("customer_id", "payment_method").unique(), 5000)
     how = pays.set_index("customer_id")["payment_method"]
-    judged = key_accounts.with_invoices(result.accounts)
+    judged = key_accounts.with_invoices(engine.collect(result.customers.filter("is_key"), 5000))
     judged = judged.assign(
         method=judged["customer_id"].map(how), n_late=judged["n_invoices"].astype(float) * (1 - judged["on_time_share"])
     )
