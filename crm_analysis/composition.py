@@ -67,9 +67,9 @@ def label_parts(
             parts, order = label_values(wide, name, most_parts), ()
         if parts is None:
             text = _("“{attribute}” has one value only, or too many different ones: it is not shown.")
-            notes.append(text.format(attribute=name.replace("_", " ")))
+            notes.append(text.format(attribute=language.attribute(name)))
         else:
-            attribute = name.replace("_", " ")
+            attribute = language.attribute(name)
             attribute = _("age by {attribute}").format(attribute=attribute) if name in births else attribute
             labels.append(Labels(attribute, column, order))
             wide = wide.with_columns(parts.alias(column))

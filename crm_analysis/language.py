@@ -74,6 +74,19 @@ def own(value: str, words: Collection[str]) -> str:
     return _(value) if value in words else value
 
 
+# Names of attributes that many companies have.
+_ATTRIBUTES = (
+    mark("region"), mark("country"), mark("city"), mark("channel"), mark("acquisition channel"), mark("customer type"),
+    mark("customer group"), mark("segment"), mark("industry"), mark("gender"), mark("birth year"), mark("age"),
+    mark("salesperson"), mark("payment method"), mark("category"), mark("brand"), mark("series"),
+)  # fmt: skip
+
+
+def attribute(name: str) -> str:
+    """The name of an attribute of the data in words, such as customer_type."""
+    return own(name.replace("_", " "), _ATTRIBUTES)
+
+
 def counted(n: Number, one: str, many: str, **shown: object) -> str:
     """A sentence about ``{n}`` things, as it is said of one or of many; ``shown``: what else it names."""
     return _active["catalogue"].ngettext(one, many, int(n)).format(n=integer(n), **shown)

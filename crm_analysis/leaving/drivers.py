@@ -41,11 +41,6 @@ SHOWN = {
 }
 
 
-def label(attribute: str) -> str:
-    """An attribute's name in words."""
-    return attribute.replace("_", " ")
-
-
 def say_of_orders(driver: str, row: Mapping[str, object]) -> str:
     """A driver of OF_ORDERS, or an attribute, of one customer; nothing of an amount that did not fall."""
     if driver in ("silence", "frequency") and row["n_order_days"] == 1:

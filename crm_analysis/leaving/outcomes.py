@@ -19,7 +19,7 @@ from crm_analysis import engine, language
 from crm_analysis.engine import Table
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
-from crm_analysis.leaving.drivers import SHOWN, label
+from crm_analysis.leaving.drivers import SHOWN
 from crm_analysis.models import classifier
 from crm_analysis.models.classifier import Features
 from crm_analysis.schema import Column, Shape
@@ -408,7 +408,7 @@ def warn(outlook: Outlook) -> list[str]:
     """What the reader must know before trusting the forecast."""
     told = [
         _("“{name}” alone tells who is lost (AUC {auc}), as only something recorded afterwards can: it is left out of the"
-          " forecast. Check what it is.").format(name=_(label(name)), auc=language.decimal(outlook.aucs[name], 3))
+          " forecast. Check what it is.").format(name=language.attribute(name), auc=language.decimal(outlook.aucs[name], 3))
         for name in outlook.refused
     ]  # fmt: skip
     scores = outlook.scores.set_index(["forecast", "measure"])

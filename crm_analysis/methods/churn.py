@@ -316,7 +316,7 @@ def make_learning(
     return Learning(
         kind=params.classifier,
         features=features,
-        sets={**sets, **{drivers.label(one): (one,) for one in attributes}},
+        sets={**sets, **{one.replace("_", " "): (one,) for one in attributes}},
         attributes=attributes,
         max_single_auc=params.max_single_auc,
         seed=params.seed,
@@ -667,7 +667,7 @@ def _tell_groups(part: Part) -> list[str]:
     shares = first_year.groupby("group")["retained_share"].last().sort_values()
     return [
         _("After a year {low} of the customers with {name} “{worst}” are still there, and {high} of those with “{best}”.").format(
-            low=language.percent(shares.iloc[0], 0), name=_(drivers.label(part.facts["group"])),
+            low=language.percent(shares.iloc[0], 0), name=language.attribute(part.facts["group"]),
             worst=_show_group(shares.index[0]), high=language.percent(shares.iloc[-1], 0), best=_show_group(shares.index[-1]))
     ]  # fmt: skip
 
@@ -705,7 +705,7 @@ def _tell_forecast(part: Part) -> str:
 
 def caption_group(part: Part) -> str:
     return _("Share of customers still there, by {attribute}").format(
-        attribute=_(drivers.label(part.facts.get("group") or ""))
+        attribute=language.attribute(part.facts.get("group") or "")
     )
 
 

@@ -55,7 +55,7 @@ REQUIRES = ()
 PLACE = 25
 MONTHS_SHOWN, CATEGORIES_SHOWN = 24, 6
 # The largest accounts, which the report shows; the results per customer and the action list have all of them.
-ACCOUNTS_SHOWN = 100
+ACCOUNTS_SHOWN = 50
 BASES = NOW, LAST_MONTH, LAST_YEAR = mark("now"), mark("previous month"), mark("last year")
 
 COSTS_MONEY, OWES, QUIET, FALLING, PAYS_LATE, OPEN_TO_MORE, STEADY = STATES = (

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 
 import matplotlib.pyplot as plt
 import pandas as pd
-from markupsafe import Markup
+from markupsafe import Markup, escape
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, language
@@ -24,6 +25,8 @@ LONG, WIDE = 20, 8
 SHORT_TEXT, LONG_TEXT = 5, 24
 # Where a caption's number goes: tables and figures are counted in the order of the finished page.
 NUMBER = "<!--number of {}-->"
+# A sign, perhaps a currency, and digits; what stands for an escaped sign is none of these.
+_SIGNED = re.compile(r"[+−±][^\s\d&;<>]{0,4}\d[\d.,]*")
 
 
 def is_missing(value: object) -> bool:
@@ -220,8 +223,13 @@ def sparkline(numbers: Sequence[object], alt: str) -> Markup:
 
 def findings(sentences: Sequence[str]) -> Markup:
     return Markup('<ul class="findings">{}</ul>').format(
-        Markup("").join(Markup("<li>{}</li>").format(one) for one in sentences)
+        Markup("").join(Markup("<li>{}</li>").format(sentence(one)) for one in sentences)
     )
+
+
+def sentence(text: str) -> Markup:
+    """A text in which no line ends between the sign of a number and its digits."""
+    return Markup(_SIGNED.sub(r'<span class="whole">\g<0></span>', str(escape(text))))
 
 
 def action_list(listed: dict, links: Sequence[str]) -> Markup:

@@ -15,6 +15,9 @@ from crm_analysis.report.actions import Listed
 from crm_analysis.report.page import PICTURE
 from crm_analysis.schema import KeyFigure, Shape
 
+# So many of a report's findings stand on the front page.
+FINDINGS = 3
+
 MONTHS_FILE = "data/index/months.csv"
 
 
@@ -58,6 +61,7 @@ def show_report(summary: dict, bundle: Path, currency: str) -> dict:
     picture = summary["picture"] and elements.Picture((folder / PICTURE).read_bytes(), **summary["picture"])
     return {
         **summary,
+        "findings": elements.findings(summary["findings"][:FINDINGS]),
         "cards": elements.cards(figures, currency),
         "picture": picture and elements.image(picture),
         "files": [f"data/{name}/{one.name}" for one in sorted(folder.glob("*.csv"))],

@@ -24,6 +24,7 @@ PAYLOADS = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onmouseover='x", "</table>",
     "</caption><script>", "<!--", "-->", "<!--number of table-->", "<![CDATA[", "javascript:alert(1)", "{}", "{0}", "{n}",
     "%s", "%(x)s", "&lt;script&gt;", "&amp;", "$x_$", "=1+1", "\u202eabc", "a\nb", "‮<b>", "{{ crm }}", "{% x %}",
+    "+<b>1", "+&1", "+€1</li>",
 ]  # fmt: skip
 texts = st.one_of(st.sampled_from(PAYLOADS), st.text(max_size=40))
 relaxed = settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -55,8 +56,21 @@ def test_any_text_in_a_table_is_text(parse, live_nodes, names, caption, meaning)
 @given(sentences=st.lists(texts, max_size=3))
 def test_any_text_in_findings_is_text(parse, live_nodes, sentences):
     top = parse(elements.findings(sentences))
-    assert live_nodes(top, {"ul", "li"}) == []
+    assert live_nodes(top, {"ul", "li", "span"}) == []
     assert [one.raw_text for one in top.all("li")] == sentences
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("rose by +€1,015. Then", ["+€1,015."]), ("（+€10.1万）和−CN¥3", ["+€10.1", "−CN¥3"]), ("±0.0 to +2%", ["±0.0", "+2"]),
+        ("+'5 + 3 +&#39;7 +<b>9", []),
+    ],
+)  # fmt: skip
+def test_a_sign_stays_with_its_number(parse, text, whole):
+    top = parse(elements.findings([text]))
+    assert [one.raw_text for one in top.all("span")] == whole
+    assert top.all("li")[0].raw_text == text
 
 
 @relaxed

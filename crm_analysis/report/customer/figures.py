@@ -171,7 +171,7 @@ def contract_figures(tables: Tables, run: Run, currency: str) -> tuple[list[KeyF
         *([(_("ended on"), language.day(ended))] if ended and not one["is_running"] else []),
         *([(_("reason"), one["end_reason"])] if not pd.isna(one["end_reason"]) else []),
         *[
-            (name.replace("_", " "), str(one[name]))
+            (language.attribute(name), str(one[name]))
             for name in contracts.attributes_of(known, "contracts")
             if not pd.isna(one[name])
         ],

@@ -208,7 +208,7 @@ def show_identity(customer: Customer, run: Run, currency: str) -> list[Markup]:
         if rows and _has(rows[0], "signed_up_date") and rows[0]["signed_up_date"] < run.as_of:
             facts.append((_("registered on"), language.day(rows[0]["signed_up_date"])))
         names = attributes_of(table, "customers")
-        facts += [(name.replace("_", " "), str(one[name])) for one in rows for name in names if _has(one, name)]
+        facts += [(language.attribute(name), str(one[name])) for one in rows for name in names if _has(one, name)]
     blocks = [_facts(facts)]
     if len(customer.merges):
         names = customer.identity.set_index("customer_id").to_dict("index")

@@ -160,7 +160,7 @@ def _made(name: str, value: object) -> Column | None:
     for pattern, words in _MADE.items():
         if made := re.fullmatch(pattern, name):
             return Column(kind, _(words).format(_(made[1].replace("_", " "))))
-    return Column(kind, name.replace("_", " ")) if kind == "text" else None
+    return Column(kind, language.attribute(name)) if kind == "text" else None
 
 
 def tell_advice(places: list[Place]) -> list[str]:
