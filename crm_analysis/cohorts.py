@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
 from itertools import accumulate
 
 import narwhals as nw
@@ -142,8 +141,7 @@ def retain(tables: Tables, as_of: date) -> pd.DataFrame:
     for cohort, own in frame.groupby("cohort"):
         own = own.set_index("since").reindex(range(last - cohort + 1))
         active = own["is_active"].fillna(0).astype(int)
-        amount = pd.Series([Decimal(0) if one is None or one != one else one for one in own["net_amount"]], own.index)
-        amount = pd.Series(list(accumulate(amount)), own.index, dtype=object)
+        amount = pd.Series(list(accumulate(engine.or_zero(own["net_amount"]))), own.index, dtype=object)
         part = {"cohort_month": name_of(cohort), "months_since_first": own.index, "n_customers": active[0]}
         part |= {"n_active": active, "active_share": active / active[0]}
         part |= {"amount": amount, "mean_amount": amount.astype(float) / active[0]}

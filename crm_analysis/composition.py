@@ -163,9 +163,7 @@ def sum_parts(base: Table, column: str | None) -> pd.DataFrame:
         sums.append(nw.col(f"amount_{name}").sum())
     part = nw.lit(ALL) if column is None else nw.col(column)
     frame = engine.collect(base.with_columns(part=part).group_by("part").agg(*sums), 100)
-    amounts = [one for one in frame if one.startswith("amount_")]
-    frame[amounts] = frame[amounts].map(lambda one: Decimal(0) if one is None or one != one else one)
-    return frame
+    return frame.assign(**{one: engine.or_zero(frame[one]) for one in frame if one.startswith("amount_")})
 
 
 def order_parts(sums: pd.DataFrame, labels: Labels) -> pd.DataFrame:

@@ -7,8 +7,10 @@ before ``as_of`` is a customer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Literal
 
 import narwhals as nw
 import pandas as pd
@@ -25,6 +27,17 @@ COSTED_SHARE = 0.8
 # The folder of a run, beside its bundle, with what several of its reports start from.
 SHARED = "shared"
 ORDER_DAYS = ("n_order_days", "mean_days_between_orders")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmountChoice:
+    """Parameter ``amount`` of a method: which amount of a customer counts, net of returns or gross."""
+
+    amount: Literal["net", "gross"] = "net"
+
+    @property
+    def amount_column(self) -> str:
+        return f"{self.amount}_amount"
 
 
 def known_orders(tables: Tables, as_of: date) -> Table:

@@ -10,8 +10,9 @@ import csv
 import os
 import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
+from decimal import Decimal
 from functools import reduce, wraps
 from importlib.util import find_spec
 from pathlib import Path
@@ -166,6 +167,11 @@ def collect(table: Table, max_rows: int) -> pd.DataFrame:
     if len(frame) > max_rows:
         raise ValueError(f"a table of more than {max_rows} rows was about to be collected")
     return frame
+
+
+def or_zero(amounts: Iterable) -> list:
+    """Exact amounts of a small frame, with zero where there is none."""
+    return [Decimal(0) if one is None or one != one else one for one in amounts]
 
 
 @_or_spark

@@ -26,6 +26,9 @@ from crm_analysis.language import LANGUAGES
 
 MAX_BYTES = 1 << 20
 MAX_JOBS = 256
+# Bounds of parameters: a number above 0, and one from 1 on.
+ABOVE_0 = math.ulp(0.0)
+FROM_1 = (1, math.inf)
 FORMATS = ("html", "pdf")
 MONTH = re.compile(r"(19|20|21)\d{2}-(0[1-9]|1[0-2])", re.ASCII)
 
@@ -201,10 +204,13 @@ def check_rising(name: str, numbers: typing.Sequence[float]) -> None:
 
 
 def check_bounds(params: object, bounds: Mapping[str, tuple[float, float]]) -> None:
-    """Raises ValueError, which names it, where a parameter is below its lower or above its upper bound."""
+    """Raises ValueError, which names it, where a parameter that is given is below its lower or above its upper bound."""
     for name, (low, high) in bounds.items():
-        if not low <= getattr(params, name) <= high:
-            raise ValueError(f"{name} is {getattr(params, name)}; it goes from {low} to {high}")
+        value = getattr(params, name)
+        if value is not None and not low <= value <= high:
+            least = "above 0" if low == ABOVE_0 else low
+            allowed = f"must be at least {least}" if high == math.inf else f"goes from {least} to {high}"
+            raise ValueError(f"{name} is {value}; it {allowed}")
 
 
 def find_root(start: Path) -> Path:

@@ -49,8 +49,7 @@ def summarise_fates(rows: Table, name: str, files: list[str]) -> pd.DataFrame:
     frame = engine.collect(summed.sort(by, nulls_last=True), MAX_LEDGER_ROWS)
     frame["table"] = name
     frame["file"] = [files[int(number)] for number in frame["file_number"]]
-    amounts = [Decimal(0) if one is None else one for one in frame["line_amount"]]
-    frame["line_amount"] = pd.Series(amounts, frame.index, dtype=object)
+    frame["line_amount"] = pd.Series(engine.or_zero(frame["line_amount"]), frame.index, dtype=object)
     return LEDGER.frame(frame)
 
 

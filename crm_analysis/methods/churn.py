@@ -23,6 +23,7 @@ It cannot tell whether contacting helps: that takes a trial with a control group
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -54,7 +55,7 @@ from crm_analysis.leaving.histories import ACQUIRED, ORDER_STAGES
 from crm_analysis.leaving.outcomes import Learning, Outlook
 from crm_analysis.models.bgnbd import MBGNBD
 from crm_analysis.models.classifier import Features
-from crm_analysis.params import Run, first_of_month, nearest
+from crm_analysis.params import ABOVE_0, Run, check_bounds, first_of_month, nearest
 from crm_analysis.schema import Column, KeyFigure, Shape, day_number
 from crm_analysis.valuation import MAX_TRIPLES, as_triples
 
@@ -118,22 +119,12 @@ class Params:
 
     def __post_init__(self) -> None:
         least = {
-            "lapse_days": 1, "horizon_days": 1, "max_silence_days": 1, "step_days": 1, "max_cutoffs": 1, "min_past_days": 1,
+            "lapse_gap_multiple": ABOVE_0, "contact_cost_amount": 0, "lapse_days": 1, "horizon_days": 1, "max_silence_days": 1, "step_days": 1, "max_cutoffs": 1, "min_past_days": 1,
             "max_training_rows": 1000, "seed": 0, "value_months": 1, "min_customers": 1, "min_history_days": 1,
             "min_regular_customers": 0, "list_at_least": 0, "list_rows": 1,
         }  # fmt: skip
-        for name, bound in least.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {bound}")
-        if self.lapse_gap_multiple <= 0 or self.contact_cost_amount < 0:
-            raise ValueError(
-                f"lapse_gap_multiple is {self.lapse_gap_multiple}, contact_cost_amount {self.contact_cost_amount}; they must"
-                " be above 0 and at least 0"
-            )
-        for name in ("max_single_auc", "success_rate", "margin_rate"):
-            share = getattr(self, name)
-            if share is not None and not 0 < share <= 1:
-                raise ValueError(f"{name} is {share}; it goes from 0 (excluded) to 1")
+        shares = dict.fromkeys(("max_single_auc", "success_rate", "margin_rate"), (ABOVE_0, 1))
+        check_bounds(self, {**{name: (bound, math.inf) for name, bound in least.items()}, **shares})
 
 
 def _none(shape: Shape):

@@ -17,6 +17,7 @@ It cannot tell whether a silent customer will come again: the limit is the same 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_CEILING, Decimal
@@ -28,11 +29,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import known_orders, move_matrix, require_count
+from crm_analysis.customers import AmountChoice, known_orders, move_matrix, require_count
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run, first_of_month
+from crm_analysis.params import ABOVE_0, FROM_1, Run, check_bounds, first_of_month
 from crm_analysis.schema import (
     GROW,
     KEEP,
@@ -170,11 +171,10 @@ ACTIONS = action_list(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
+class Params(AmountChoice):
     """``cut_amount``: M; empty: the mean amount per customer. ``warn_days``: who has so many days or fewer until the lapse is
     about to. ``months``: how many are shown. ``list_rows``: the most customers in the action list for people."""
 
-    amount: Literal["net", "gross"] = "net"
     first_time_by: Literal["days", "orders"] = "days"
     toddler_days: int = 90
     cut_amount: float | None = None
@@ -188,20 +188,10 @@ class Params:
     def __post_init__(self) -> None:
         bounds = {
             "toddler_days": (1, 3650), "trend_days": (self.toddler_days + 1, 3650), "lapse_days": (1, 3650),
-            "warn_days": (1, self.lapse_days), "months": (13, 36),
+            "warn_days": (1, self.lapse_days), "months": (13, 36), "cut_amount": (ABOVE_0, math.inf), "min_customers": FROM_1,
+            "list_rows": FROM_1,
         }  # fmt: skip
-        for name, (least, most) in bounds.items():
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from {least} to {most}")
-        if self.cut_amount is not None and self.cut_amount <= 0:
-            raise ValueError(f"cut_amount is {self.cut_amount}; it must be above 0")
-        for name in ("min_customers", "list_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-
-    @property
-    def amount_column(self) -> str:
-        return f"{self.amount}_amount"
+        check_bounds(self, bounds)
 
 
 @dataclass(frozen=True)
@@ -421,7 +411,7 @@ def describe_flows(flows: pd.DataFrame, starts: list[date]) -> pd.DataFrame:
     flows["month"] = [f"{starts[place - 1]:%Y-%m}" for place in flows["place"]]
     flows["from_group"] = [GROUPS[int(one)] if one == one else None for one in flows["group_before"]]
     flows["to_group"] = [GROUPS[int(one)] for one in flows["group"]]
-    flows["amount_before"] = [Decimal(0) if one is None else one for one in flows["amount_before"]]
+    flows["amount_before"] = engine.or_zero(flows["amount_before"])
     return FLOWS.frame(flows)
 
 
@@ -434,7 +424,7 @@ def _sum_groups(flows: pd.DataFrame, month: str, group: str, amount: str) -> pd.
         return sums
     return sums.assign(
         n_customers=sums["n_customers"].fillna(0).astype(int),
-        amount=[Decimal(0) if one != one else one for one in sums["amount"]],
+        amount=engine.or_zero(sums["amount"]),
     )
 
 

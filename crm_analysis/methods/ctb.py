@@ -36,7 +36,7 @@ from crm_analysis.customers import move_matrix
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run, first_of_month, nearest
+from crm_analysis.params import FROM_1, Run, check_bounds, first_of_month, nearest
 from crm_analysis.schema import KeyFigure, Shape
 from crm_analysis.tastes import attributes, offers, pairs, preferences, sequences, trends
 from crm_analysis.tastes.attributes import NOT_KNOWN, OTHER
@@ -111,15 +111,9 @@ class Params:
                 raise ValueError(f"leads names '{dimension}'{nearest(dimension, DIMENSIONS)}")
             if lead not in getattr(self, dimension):
                 raise ValueError(f"leads names '{lead}' for {dimension}{nearest(lead, getattr(self, dimension))}")
-        if not 2 <= self.max_values <= 100:
-            raise ValueError(f"max_values is {self.max_values}; it goes from 2 to 100")
-        for name in ("trend_months", "test_months", "active_months"):
-            if not 1 <= getattr(self, name) <= 120:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from 1 to 120")
+        months = ("trend_months", "test_months", "active_months")
         sizes = ("shrinkage_lines", "shrinkage_orders", "min_lines", "min_cell_customers", "min_customers", "list_rows")
-        for name in sizes:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        check_bounds(self, {"max_values": (2, 100), **dict.fromkeys(months, (1, 120)), **dict.fromkeys(sizes, FROM_1)})
 
     @property
     def dimensions(self) -> dict[str, tuple[str, ...]]:

@@ -14,9 +14,9 @@ It cannot tell whether a customer in a low group is small or new: read it beside
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
-from typing import Literal
 
 import narwhals as nw
 import pandas as pd
@@ -24,6 +24,7 @@ from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
 from crm_analysis.customers import (
+    AmountChoice,
     count_moves,
     customers_at,
     known_orders,
@@ -34,7 +35,7 @@ from crm_analysis.customers import (
 )
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run, first_of_month
+from crm_analysis.params import FROM_1, Run, check_bounds, first_of_month
 from crm_analysis.schema import GROW, KEEP, MOVES, WIN_BACK, Column, KeyFigure, Shape, action_list, day_number
 
 REQUIRES = ("orders",)
@@ -95,24 +96,15 @@ ACTIONS = action_list(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
+class Params(AmountChoice):
     """``window_months``: length of the window. ``list_rows``: the most customers in the action list for people."""
 
-    amount: Literal["net", "gross"] = "net"
     window_months: int = 12
     min_customers: int = 50
     list_rows: int = 5000
 
     def __post_init__(self) -> None:
-        if not 1 <= self.window_months <= 120:
-            raise ValueError(f"window_months is {self.window_months}; it goes from 1 to 120")
-        for name, bound in {"min_customers": GROUPS, "list_rows": 1}.items():
-            if getattr(self, name) < bound:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {bound}")
-
-    @property
-    def amount_column(self) -> str:
-        return f"{self.amount}_amount"
+        check_bounds(self, {"window_months": (1, 120), "min_customers": (GROUPS, math.inf), "list_rows": FROM_1})
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ from crm_analysis import charts, engine, language, receivables
 from crm_analysis.customers import COSTED_SHARE, require_count
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run
+from crm_analysis.params import ABOVE_0, FROM_1, Run, check_bounds
 from crm_analysis.receivables import BUCKETS, KEYS, known_invoices, sum_payers
 from crm_analysis.schema import GROW, KEEP, WIN_BACK, Card, Column, KeyFigure, Shape, action_list, day_number
 from crm_analysis.tastes.attributes import NOT_KNOWN
@@ -200,19 +200,12 @@ class Params:
     list_rows: int = 5000
 
     def __post_init__(self) -> None:
-        for name in ("key_share", "fall_rate", "late_share", "potential_rate"):
-            if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it is above 0 and at most 1")
-        if not 0 <= self.cost_of_capital_rate <= 1:
-            raise ValueError(f"cost_of_capital_rate is {self.cost_of_capital_rate}; it goes from 0 to 1")
-        if self.margin_rate is not None and not 0 <= self.margin_rate <= 1:
-            raise ValueError(f"margin_rate is {self.margin_rate}; it goes from 0 to 1")
-        for name, bounds in {"window_months": (1, 36), "n_cards": (0, 50)}.items():
-            if not bounds[0] <= getattr(self, name) <= bounds[1]:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from {bounds[0]} to {bounds[1]}")
-        for name in ("quiet_days", "min_customers", "list_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        bounds = {
+            **dict.fromkeys(("key_share", "fall_rate", "late_share", "potential_rate"), (ABOVE_0, 1)),
+            "cost_of_capital_rate": (0, 1), "margin_rate": (0, 1), "window_months": (1, 36), "n_cards": (0, ACCOUNTS_SHOWN),
+            **dict.fromkeys(("quiet_days", "min_customers", "list_rows"), FROM_1),
+        }  # fmt: skip
+        check_bounds(self, bounds)
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,6 @@ first order in them.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import narwhals as nw
 import numpy as np
@@ -329,17 +328,13 @@ def list_limits(params: Params) -> pd.DataFrame:
     return LIMITS.frame(pd.DataFrame({"stage": list(told), "limit": list(told.values())}))
 
 
-def _money(values: pd.Series) -> list:
-    return [Decimal(0) if one is None or one != one else one for one in values]
-
-
 def describe_history(sums: pd.DataFrame, last: int) -> pd.DataFrame:
     """HISTORY: every stage, also an empty one, of the months since somebody is known."""
     months = range(max(last - N_ENDS + 2, int(sums["month"].min())), last + 1)
     every = pd.MultiIndex.from_product([months, STAGES], names=["month", "stage"])
     frame = sums.set_index(["month", "stage"]).reindex(every).reset_index()
     frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
-    frame["month_amount"] = _money(frame["month_amount"])
+    frame["month_amount"] = engine.or_zero(frame["month_amount"])
     return HISTORY.frame(frame.assign(month=frame["month"].map(name_of)))
 
 
@@ -373,7 +368,7 @@ def describe_stages(sums: pd.DataFrame, history: pd.DataFrame, chances: pd.DataF
     """STAGE_TABLE: every stage, also an empty one."""
     frame = sums.set_index("stage").reindex(STAGES)
     n = frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
-    frame["amount"] = _money(frame["amount"])
+    frame["amount"] = engine.or_zero(frame["amount"])
     total = frame["amount"].sum()
     frame["customer_share"] = n / n.sum()
     frame["amount_share"] = [float(one / total) if total else 0.0 for one in frame["amount"]]

@@ -21,6 +21,7 @@ It cannot tell seasons, campaigns or new assortments: the models know only how o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -48,7 +49,7 @@ from crm_analysis.language import _, counted, mark
 from crm_analysis.models.buying import BuyingModel
 from crm_analysis.models.fitting import Fit
 from crm_analysis.models.forecasting import mean_amount_error, total_error
-from crm_analysis.params import Run, check_rising, first_of_month
+from crm_analysis.params import ABOVE_0, FROM_1, Run, check_bounds, check_rising, first_of_month
 from crm_analysis.schema import KEEP, WIN_BACK, Column, KeyFigure, Shape, action_list
 from crm_analysis.valuation import (
     MAX_TRIPLES,
@@ -186,20 +187,13 @@ class Params:
             raise ValueError(f"horizons_months is {list(horizons)}; write rising numbers from 1 to 60")
         if self.list_horizon_months not in horizons:
             raise ValueError(f"list_horizon_months is {self.list_horizon_months}; it must be one of {list(horizons)}")
-        for name, most in {"holdout_months": 24, "margin_months": 60}.items():
-            if not 1 <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from 1 to {most}")
-        if not 0 <= self.discount_rate <= 1:
-            raise ValueError(f"discount_rate is {self.discount_rate}; it goes from 0 to 1")
-        if self.margin_rate is not None and not 0 < self.margin_rate <= 1:
-            raise ValueError(f"margin_rate is {self.margin_rate}; it goes from above 0 to 1")
         least = ("min_customers", "min_repeat_customers", "min_holdout_orders", "min_history_days", "list_rows")
-        for name in least:
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        for name in ("warn_error_rate", "warn_correlation", "warn_season_rate"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be above 0")
+        bounds = {
+            "holdout_months": (1, 24), "margin_months": (1, 60), "discount_rate": (0, 1), "margin_rate": (ABOVE_0, 1),
+            **dict.fromkeys(least, FROM_1),
+            **dict.fromkeys(("warn_error_rate", "warn_correlation", "warn_season_rate"), (ABOVE_0, math.inf)),
+        }  # fmt: skip
+        check_bounds(self, bounds)
 
     @property
     def unit_days(self) -> int:

@@ -36,7 +36,7 @@ from crm_analysis.cleaning.profile import MIN_OUTLIER_RATIO
 from crm_analysis.cleaning.rules import ORDER_TABLES
 from crm_analysis.engine import Tables
 from crm_analysis.language import _, counted
-from crm_analysis.params import Run
+from crm_analysis.params import Run, check_bounds
 from crm_analysis.schema import CANONICAL, KeyFigure
 
 REQUIRES = ("ledger", "rejects", "completeness", "outliers", "warnings")
@@ -85,9 +85,7 @@ class Params:
     unfit_below: dict[str, float] = field(default_factory=lambda: _shares(0.5, 0.95, 0.8, 0.7, 0.8))
 
     def __post_init__(self) -> None:
-        for name, (least, most) in _BOUNDS.items():
-            if not least <= getattr(self, name) <= most:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from {least} to {most}")
+        check_bounds(self, _BOUNDS)
         for name, shares in (("care_below", self.care_below), ("unfit_below", self.unfit_below)):
             if set(shares) != set(scores.DIMENSIONS) or not all(0 <= one <= 1 for one in shares.values()):
                 raise ValueError(f"{name} needs a share from 0 to 1 for each of {', '.join(scores.DIMENSIONS)}")

@@ -25,10 +25,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, customers_at, move_matrix, require
+from crm_analysis.customers import AmountChoice, count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run, check_rising
+from crm_analysis.params import FROM_1, Run, check_bounds, check_rising
 from crm_analysis.schema import (
     GROW,
     KEEP,
@@ -131,12 +131,11 @@ ACTIONS = action_list(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
-    """``amount``: which amount is the monetary value. ``*_cuts``: explicit cut points, k − 1 of them, rising; empty:
+class Params(AmountChoice):
+    """The amount chosen is the monetary value. ``*_cuts``: explicit cut points, k − 1 of them, rising; empty:
     quantiles. ``list_rows``: the most customers in the action list for people."""
 
     k: int = 5
-    amount: Literal["net", "gross"] = "net"
     grid: Literal["rf", "rfm"] = "rf"
     recency_cuts_days: tuple[int, ...] = ()
     frequency_cuts_orders: tuple[int, ...] = ()
@@ -145,8 +144,7 @@ class Params:
     list_rows: int = 5000
 
     def __post_init__(self) -> None:
-        if not 2 <= self.k <= 10:
-            raise ValueError(f"k is {self.k}; it goes from 2 to 10")
+        check_bounds(self, {"k": (2, 10), "min_customers": FROM_1, "list_rows": FROM_1})
         for name in ("recency_cuts_days", "frequency_cuts_orders", "monetary_cuts_amount"):
             cuts = getattr(self, name)
             check_rising(name, cuts)
@@ -157,13 +155,6 @@ class Params:
         for name in ("recency_cuts_days", "frequency_cuts_orders"):
             if any(one < 0 for one in getattr(self, name)):
                 raise ValueError(f"{name} is {list(getattr(self, name))}; no number may be negative")
-        for name in ("min_customers", "list_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
-
-    @property
-    def amount_column(self) -> str:
-        return f"{self.amount}_amount"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from crm_analysis import charts, engine, language
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run, first_of_month
+from crm_analysis.params import ABOVE_0, FROM_1, Run, check_bounds, first_of_month
 from crm_analysis.schema import GROW, KEEP, WIN_BACK, Column, KeyFigure, Shape, action_list, day_number
 from crm_analysis.tastes.attributes import NOT_KNOWN, OTHER
 from crm_analysis.tastes.lines import place_by, stack
@@ -188,14 +188,11 @@ class Params:
     list_rows: int = 5000
 
     def __post_init__(self) -> None:
-        for name, bounds in {"window_months": (1, 36), "max_values": (3, 35), "extremes": (1, 10)}.items():
-            if not bounds[0] <= getattr(self, name) <= bounds[1]:
-                raise ValueError(f"{name} is {getattr(self, name)}; it goes from {bounds[0]} to {bounds[1]}")
-        if not 0 < self.least_change_rate <= 1:
-            raise ValueError(f"least_change_rate is {self.least_change_rate}; it is above 0 and at most 1")
-        for name in ("min_orders", "list_rows"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        bounds = {
+            "window_months": (1, 36), "max_values": (3, 35), "extremes": (1, 10), "least_change_rate": (ABOVE_0, 1),
+            "min_orders": FROM_1, "list_rows": FROM_1,
+        }  # fmt: skip
+        check_bounds(self, bounds)
         for name in self.dimensions:
             if not name.replace("_", "").isalnum() or len(name) > 40:
                 raise ValueError(f"dimension '{name}' must be one word of letters, digits and _")

@@ -26,7 +26,6 @@ It cannot tell why parts differ: what goes with a region may come from another a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 import narwhals as nw
 import numpy as np
@@ -63,7 +62,7 @@ from crm_analysis.customers import count_moves, customers_at, move_matrix, requi
 from crm_analysis.engine import Table, Tables
 from crm_analysis.language import _, mark
 from crm_analysis.leaving.outcomes import NOT_KNOWN, OTHER
-from crm_analysis.params import Run, check_bounds
+from crm_analysis.params import FROM_1, Run, check_bounds
 from crm_analysis.schema import (
     GROW,
     KEEP,
@@ -167,8 +166,8 @@ class Params(Fitting):
     def __post_init__(self) -> None:
         super().__post_init__()
         bounds = {
-            "most_parts": (2, 20), "n_bands": (2, 10), "recent_days": (1, 10_000), "min_customers": (1, 10**9),
-            "list_rows": (1, 10**9),
+            "most_parts": (2, 20), "n_bands": (2, 10), "recent_days": (1, 10_000), "min_customers": FROM_1,
+            "list_rows": FROM_1,
         }  # fmt: skip
         check_bounds(self, bounds)
 
@@ -298,7 +297,7 @@ def describe_clusters(now: Table, before: Table, past: Table, model: Model) -> p
     """CLUSTERS: every cluster, also an empty one."""
     frame = engine.collect(sum_clusters(now), 100).set_index("cluster").reindex(model.names)
     n = frame["n_customers"] = frame["n_customers"].fillna(0).astype(int)
-    frame["amount"] = [Decimal(0) if one is None or one != one else one for one in frame["amount"]]
+    frame["amount"] = engine.or_zero(frame["amount"])
     total = frame["amount"].sum()
     frame["name"] = name_clusters(model)
     frame["customer_share"] = n / n.sum()

@@ -13,6 +13,7 @@ It cannot tell a new customer from one who will never come again: both are uncer
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal
@@ -23,11 +24,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from crm_analysis import charts, engine, language
-from crm_analysis.customers import count_moves, customers_at, move_matrix, require
+from crm_analysis.customers import AmountChoice, count_moves, customers_at, move_matrix, require
 from crm_analysis.engine import Table, Tables
 from crm_analysis.errors import NotEnoughData
 from crm_analysis.language import _, counted, mark
-from crm_analysis.params import Run
+from crm_analysis.params import FROM_1, Run, check_bounds
 from crm_analysis.schema import GROW, KEEP, LEAVE_ALONE, MOVES, WIN_BACK, Column, KeyFigure, Shape, action_list
 
 REQUIRES = ("orders",)
@@ -102,12 +103,11 @@ ACTIONS = action_list(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Params:
+class Params(AmountChoice):
     """``cut``: where both are cut; ``average``: what the mean of the amount per order is taken over. ``min_repeat_customers``:
     so many must have ordered twice, or there is no frequency to compare. ``list_rows``: the most customers in the action list
     for people."""
 
-    amount: Literal["net", "gross"] = "net"
     cut: Literal["mean", "median"] = "mean"
     average: Literal["customers", "pooled"] = "customers"
     silent_days: int = 240
@@ -118,13 +118,15 @@ class Params:
     def __post_init__(self) -> None:
         if self.cut == "median" and self.average == "pooled":
             raise ValueError("average is pooled, which is a mean: write cut: mean with it")
-        for name, least in {"silent_days": 1, "min_customers": 1, "min_repeat_customers": 0, "list_rows": 1}.items():
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least {least}")
-
-    @property
-    def amount_column(self) -> str:
-        return f"{self.amount}_amount"
+        check_bounds(
+            self,
+            {
+                "silent_days": FROM_1,
+                "min_customers": FROM_1,
+                "min_repeat_customers": (0, math.inf),
+                "list_rows": FROM_1,
+            },
+        )
 
 
 @dataclass(frozen=True)
@@ -304,7 +306,7 @@ def _fill(sums: pd.DataFrame) -> pd.DataFrame:
     """The sums of every quadrant, also of an empty one."""
     frame = sums.reindex(QUADRANTS)
     whole = {one: frame[one].fillna(0).astype(int) for one in ("n_customers", "n_orders", "n_silent")}
-    return frame.assign(**whole, amount=[Decimal(0) if one is None or one != one else one for one in frame["amount"]])
+    return frame.assign(**whole, amount=engine.or_zero(frame["amount"]))
 
 
 def describe_quadrants(sums: dict[str, pd.DataFrame]) -> pd.DataFrame:
