@@ -59,7 +59,7 @@ def make_hostile(root: Root) -> Root:
     (root.path / "params" / "sources" / "hostile.yml").write_text(
         json.dumps(contract(), ensure_ascii=False), encoding="utf-8"
     )
-    run = f"source: hostile\nmethods: [quality, ctb, rfm]\nformats: [html]\nmonth: {MONTH}\npartial: true\n"
+    run = f"source: hostile\nformats: [html]\nmonth: {MONTH}\npartial: true\n"
     (root.path / "params" / "run.yml").write_text(run, encoding="utf-8")
     for folder in (root.path, data):
         for name in TRAPS:

@@ -259,7 +259,7 @@ def twin(published) -> Root:
 
 @pytest.fixture(scope="session")
 def hostile(published) -> Root:
-    """The month of a company whose every name is an attack (hostile.py): three reports, HTML only. Only to be looked at."""
+    """The month of a company whose every name is an attack (hostile.py): all reports, HTML only. Only to be looked at."""
     return published("hostile")
 
 

@@ -30,14 +30,15 @@ from crm_analysis.report.elements import MAX_ROWS
 from crm_analysis.schema import Column, Shape
 from crm_analysis.sources.contract import Ids
 
-PAGES = ("index.html", "quality.html", "ctb.html", "rfm.html")
 # The tags that our templates and elements use.
 KNOWN = {
-    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3",
+    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3", "h4",
     "p", "b", "br", "a", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "em", "code", "table", "caption", "thead",
     "tbody", "tr", "th", "td", "figure", "img", "figcaption", "details", "summary",
 }  # fmt: skip
 MAX_BYTES = 10 << 20
+# At least so many reports can be made of what the hostile company has.
+N_REPORTS = 9
 # What a spreadsheet could take for a formula; C12's words, not the program's pattern.
 TRIGGERS = tuple("=+-@\t\r\n|%＝＋－＠")
 IS_NUMBER = re.compile(r"-?\d+(\.\d+)?", re.ASCII)
@@ -46,6 +47,11 @@ SHAPE = Shape("one row per name", {"name": Column("text", "name"), "n": Column("
 
 def is_trigger(cell: str) -> bool:
     return cell.lstrip(" \"'\ufeff\xa0\u3000").startswith(TRIGGERS) and not IS_NUMBER.fullmatch(cell)
+
+
+def pages_in(root: Root) -> list[str]:
+    """The front page and the page of every report."""
+    return sorted(one.name for one in root.bundle.glob("*.html"))
 
 
 def tables_of(root: Root, folder: str) -> dict[Path, list[list[str]]]:
@@ -69,18 +75,19 @@ def shown_in(root: Root, name: str) -> str:
 
 
 def nothing_acts(root: Root) -> None:
-    for page in [root.reports / "index.html", *(root.bundle / one for one in PAGES)]:
+    for page in [root.reports / "index.html", *(root.bundle / one for one in pages_in(root))]:
         assert what_acts(parse_html(page.read_text(encoding="utf-8")), KNOWN) == [], page.name
+    assert len(pages_in(root)) > N_REPORTS
     # The names do stand there: as text, of which each character has one spelling.
     ctb, names = shown_in(root, "ctb.html"), spell(NAMES, Use("", is_text=True), Ids())
     assert [one for one in names if " ".join(one.split()) not in ctb] == []
-    for page in PAGES:
+    for page in pages_in(root):
         assert page_of(root, page).all("b")[0].raw_text == COMPANY
     assert ORDERS in shown_in(root, "quality.html")
 
 
 def no_style_or_script_is_shown(root: Root) -> None:
-    for page in PAGES:
+    for page in pages_in(root):
         html = (root.bundle / page).read_text(encoding="utf-8")
         assert html.lower().count("<style") == 1 and "<script>" not in html.lower()
         assert render.POLICY in [one["content"] for one in page_of(root, page).all("meta")]
@@ -90,7 +97,7 @@ def no_style_or_script_is_shown(root: Root) -> None:
 def no_address_runs(root: Root) -> None:
     """Links stay within the bundle or the page, pictures are drawings of ours without a link or a script."""
     files = set(root.hashes())
-    for name in PAGES:
+    for name in pages_in(root):
         page = page_of(root, name)
         for one in page.all():
             for key in ("href", "src", "action", "formaction", "data", "poster", "background"):
@@ -112,14 +119,14 @@ def nothing_is_linked(root: Root) -> None:
         "b\u0456lling@paypal.example",
     ):
         assert name in shown_in(root, "ctb.html")
-    for page in PAGES:
+    for page in pages_in(root):
         assert not [one for one in page_of(root, page).all("a") if "evil" in one["href"] or "@" in one["href"]]
     for book in root.bundle.glob("actions/*.xlsx"):
         assert live_parts(book) == []
 
 
 def no_mathematics(root: Root) -> None:
-    for page in PAGES:
+    for page in pages_in(root):
         assert not re.search(r"(?i)mathjax|katex|<math", (root.bundle / page).read_text(encoding="utf-8"))
     for name in ("$5 and $6", "$x_$", "$\\bad$"):
         assert name in shown_in(root, "ctb.html")
@@ -129,7 +136,7 @@ def pages_are_small(root: Root) -> None:
     """Ten thousand categories, and a name of a megabyte."""
     sold = pyarrow.parquet.read_table(root.database / "products.parquet").column("subcategory")
     assert len(set(sold.to_pylist())) > N_CATEGORIES
-    for page in PAGES:
+    for page in pages_in(root):
         assert (root.bundle / page).stat().st_size < MAX_BYTES, page
     ctb = page_of(root, "ctb.html")
     assert max(len(one.all("tr")) for one in ctb.all("tbody")) <= MAX_ROWS
@@ -204,13 +211,13 @@ def pdf_is_text(source) -> None:
 
 def workbooks_are_text(root: Root) -> None:
     books = sorted(root.bundle.glob("actions/*.xlsx"))
-    assert [one.name for one in books] == ["all.xlsx", "ctb.xlsx", "rfm.xlsx"]
+    assert {"all.xlsx", "ctb.xlsx", "rfm.xlsx"} <= {one.name for one in books}
     for path in books:
         assert live_parts(path) == []
         book = openpyxl.load_workbook(path)
         kinds = {cell.data_type for sheet in book.worksheets for row in sheet.iter_rows() for cell in row}
         assert kinds <= {"s", "n"} and list(book.defined_names) == []
-    with zipfile.ZipFile(books[2]) as book:
+    with zipfile.ZipFile(root.bundle / "actions" / "rfm.xlsx") as book:
         assert "=1+1" in book.read("xl/sharedStrings.xml").decode("utf-8")
 
 
@@ -225,9 +232,9 @@ def no_csv_has_a_formula(root: Root) -> None:
         if path.suffix == ".txt"
     }
     assert {"rfm", "all"} <= set(held)
-    for name in ("rfm", "ctb"):
+    for name in (page.removesuffix(".html") for page in pages_in(root) if page != "index.html"):
         told = root.summary(name)["actions"]
-        assert told["held_back"] == len(held.get(name, []))
+        assert (told or {}).get("held_back", 0) == len(held.get(name, []))
         assert all(any(map(is_trigger, row)) for row in held.get(name, []))
 
 
