@@ -35,7 +35,7 @@ def sum_lines_sql(root: Path, out: Path) -> Numbers:
             coalesce(sum(line_amount) FILTER (kind <> 'return'), 0)::DECIMAL(18, 2) AS gross_amount,
             coalesce(-sum(line_amount) FILTER (kind = 'return'), 0)::DECIMAL(18, 2) AS returned_amount,
             sum(line_amount)::DECIMAL(18, 2) AS net_amount, NULL::DECIMAL(18, 2) AS profit_amount
-        FROM '{table(root, "order_lines")}' AS lines
+        FROM (SELECT customer_id, order_id, kind, line_amount, ordered_at FROM '{table(root, "order_lines")}') AS lines
         GROUP BY customer_id, order_id, kind = 'return', CASE WHEN kind = 'return' THEN lines.ordered_at::DATE END
         ) TO '{out}/orders.parquet' (COMPRESSION zstd)""")
     return lambda: _orders(out)
