@@ -208,8 +208,10 @@ def check_bounds(params: object, bounds: Mapping[str, tuple[float, float]]) -> N
     for name, (low, high) in bounds.items():
         value = getattr(params, name)
         if value is not None and not low <= value <= high:
-            least = "above 0" if low == ABOVE_0 else low
-            allowed = f"must be at least {least}" if high == math.inf else f"goes from {least} to {high}"
+            above = "above 0" if low == ABOVE_0 else ""
+            allowed = (
+                f"goes from {above or low} to {high}" if high < math.inf else f"must be {above or f'at least {low}'}"
+            )
             raise ValueError(f"{name} is {value}; it {allowed}")
 
 

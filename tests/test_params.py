@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
 from datetime import date
+from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -329,6 +332,24 @@ def test_thresholds_out_of_order_are_named_with_their_values(refused):
     with refused(ParameterError, "E-PAR-3") as caught:
         build(rfm.Params, {"recency_cuts_days": ["60", "30", "90", "120"]}, "rfm.yml")
     assert "[60, 30, 90, 120]" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("value", "bounds", "told"),
+    [
+        (0, (1, 3), "x is 0; it goes from 1 to 3"), (4, (1, 3), "x is 4; it goes from 1 to 3"),
+        (0, params.FROM_1, "x is 0; it must be at least 1"), (0.0, (params.ABOVE_0, 1), "x is 0.0; it goes from above 0 to 1"),
+        (0, (params.ABOVE_0, math.inf), "x is 0; it must be above 0"), (float("nan"), (0, 1), "x is nan; it goes from 0 to 1"),
+        (1, (1, 3), ""), (3, (1, 3), ""), (None, (1, 3), ""), (1e-300, (params.ABOVE_0, 1), ""),
+    ],
+)  # fmt: skip
+def test_a_bound_is_told_in_words(value, bounds, told):
+    given = SimpleNamespace(x=value)
+    if not told:
+        params.check_bounds(given, {"x": bounds})
+        return
+    with pytest.raises(ValueError, match="^" + re.escape(told) + "$"):
+        params.check_bounds(given, {"x": bounds})
 
 
 @pytest.mark.parametrize("method", [rfm, decile])
