@@ -117,8 +117,7 @@ VARIANTS: dict[str, Callable[[Path], None]] = {
 def measure(variant: str, root: Path) -> dict:
     if variant == "pure work":
         from crm_analysis.report import warm  # noqa: F401 (imported before the clock starts)
-    found, _ = clock(lambda: VARIANTS[variant](root))
-    return found
+    return clock(lambda: VARIANTS[variant](root))[0]
 
 
 def main() -> None:

@@ -75,7 +75,7 @@ def warm_up() -> None:
     """Cut what most pages show, of any language, and look what else there is."""
     missing("")
     for border in (_FIRST_WIDE, _FIRST_CJK):
-        _cut_latin(set(), border)
+        _cut_latin(frozenset(), border)
 
 
 def missing(text: str) -> set[str]:
@@ -96,9 +96,9 @@ def _in_charts() -> frozenset[int]:
     return frozenset(TTFont(font_manager.findfont("DejaVu Sans")).getBestCmap())
 
 
-def _cut_latin(letters: set[int], border: int) -> dict[int, bytes]:
-    usual = frozenset(one for one in _USUAL if one < border)
-    return _cut_weights(usual if letters <= usual else usual | letters)
+def _cut_latin(letters: Set[int], border: int) -> dict[int, bytes]:
+    """By weight. Pages without an unusual letter share one cut."""
+    return _cut_weights(frozenset(one for one in _USUAL | letters if one < border))
 
 
 @cache

@@ -41,6 +41,12 @@ def no_network() -> tuple[str, ...]:
     )
 
 
+# The tags that our templates and elements use.
+KNOWN = {
+    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3", "h4",
+    "p", "b", "br", "a", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "em", "code", "table", "caption", "thead",
+    "tbody", "tr", "th", "td", "figure", "img", "figcaption", "details", "summary",
+}  # fmt: skip
 # What a person reads of any failure: one line with a code, where, and what to do.
 ONE_LINE = re.compile(r"(E-[A-Z]+-\d+) file=(.+?)(?: column=(.+?))? rows=(.+?) fix=(.+)")
 # Where the tests stand that look at months, and of a case of bad input the fixture that it needs → the month.

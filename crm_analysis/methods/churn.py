@@ -119,9 +119,9 @@ class Params:
 
     def __post_init__(self) -> None:
         least = {
-            "lapse_gap_multiple": ABOVE_0, "contact_cost_amount": 0, "lapse_days": 1, "horizon_days": 1, "max_silence_days": 1, "step_days": 1, "max_cutoffs": 1, "min_past_days": 1,
-            "max_training_rows": 1000, "seed": 0, "value_months": 1, "min_customers": 1, "min_history_days": 1,
-            "min_regular_customers": 0, "list_at_least": 0, "list_rows": 1,
+            "lapse_gap_multiple": ABOVE_0, "contact_cost_amount": 0, "lapse_days": 1, "horizon_days": 1, "max_silence_days": 1,
+            "step_days": 1, "max_cutoffs": 1, "min_past_days": 1, "max_training_rows": 1000, "seed": 0, "value_months": 1,
+            "min_customers": 1, "min_history_days": 1, "min_regular_customers": 0, "list_at_least": 0, "list_rows": 1,
         }  # fmt: skip
         shares = dict.fromkeys(("max_single_auc", "success_rate", "margin_rate"), (ABOVE_0, 1))
         check_bounds(self, {**{name: (bound, math.inf) for name, bound in least.items()}, **shares})

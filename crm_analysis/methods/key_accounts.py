@@ -403,6 +403,7 @@ def find_potential(turnover: Turnover, now: Table, as_of: date, months: int) -> 
     kind = nw.col(f"by_{GROUP}") if GROUP in turnover.dimensions else nw.lit("")
     bought = turnover.sold.filter(days.holds).with_columns(kind=kind, category=nw.col(f"by_{CATEGORIES}"))
     kinds = bought.group_by("customer_id").agg(nw.col("kind").max())
+    # Three steps below start from it.
     keys = engine.materialise(keys.join(kinds, on="customer_id", how="left"))
     spent = bought.join(keys.select("customer_id"), on="customer_id", how="inner").filter(
         nw.col("category") != NOT_KNOWN

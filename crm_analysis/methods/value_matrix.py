@@ -118,15 +118,8 @@ class Params(AmountChoice):
     def __post_init__(self) -> None:
         if self.cut == "median" and self.average == "pooled":
             raise ValueError("average is pooled, which is a mean: write cut: mean with it")
-        check_bounds(
-            self,
-            {
-                "silent_days": FROM_1,
-                "min_customers": FROM_1,
-                "min_repeat_customers": (0, math.inf),
-                "list_rows": FROM_1,
-            },
-        )
+        from_1 = dict.fromkeys(("silent_days", "min_customers", "list_rows"), FROM_1)
+        check_bounds(self, {**from_1, "min_repeat_customers": (0, math.inf)})
 
 
 @dataclass(frozen=True)

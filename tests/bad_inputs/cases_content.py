@@ -20,7 +20,7 @@ import pytest
 from catalogue import Case
 from hostile import COMPANY, LONG, N_CATEGORIES, NAMES, ORDERS
 from markupsafe import Markup
-from projects import PROJECT, Root, live_parts, parse_html, what_acts
+from projects import KNOWN, PROJECT, Root, live_parts, parse_html, what_acts
 from published import OnHostile, page_of, text_of
 
 from crm_analysis import charts, engine
@@ -30,12 +30,6 @@ from crm_analysis.report.elements import MAX_ROWS
 from crm_analysis.schema import Column, Shape
 from crm_analysis.sources.contract import Ids
 
-# The tags that our templates and elements use.
-KNOWN = {
-    "html", "head", "meta", "title", "style", "body", "header", "footer", "main", "nav", "section", "article", "h1", "h2", "h3", "h4",
-    "p", "b", "br", "a", "ul", "ol", "li", "dl", "dt", "dd", "div", "span", "strong", "em", "code", "table", "caption", "thead",
-    "tbody", "tr", "th", "td", "figure", "img", "figcaption", "details", "summary",
-}  # fmt: skip
 MAX_BYTES = 10 << 20
 # At least so many reports can be made of what the hostile company has.
 N_REPORTS = 9
@@ -211,7 +205,9 @@ def pdf_is_text(source) -> None:
 
 def workbooks_are_text(root: Root) -> None:
     books = sorted(root.bundle.glob("actions/*.xlsx"))
-    assert {"all.xlsx", "ctb.xlsx", "rfm.xlsx"} <= {one.name for one in books}
+    advise = {page.removesuffix(".html") for page in pages_in(root) if page != "index.html"}
+    advise = {"all", *(name for name in advise if root.summary(name)["actions"])}
+    assert {"all", "ctb", "rfm"} <= advise == {one.stem for one in books}
     for path in books:
         assert live_parts(path) == []
         book = openpyxl.load_workbook(path)
